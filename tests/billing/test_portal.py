@@ -275,7 +275,7 @@ async def test_the_portal_tells_stripe_an_address_that_has_changed(portal, scrip
 @pytest.mark.parametrize(("gone", "expected"), [(True, ("NO_CUSTOMER", None)), (False, ("STRIPE_REFUSED", "locale"))])
 async def test_whether_the_customer_is_gone_or_something_else_is_wrong(portal, scripted, gone, expected):
     error = {"type": "invalid_request_error", "message": "Stripe's words", "param": "locale"}
-    scripted._answers.clear()
+    scripted.forget()
     scripted.answer("POST", PATH, {"error": error}, status=400)
     alive = {"id": "cus_1", "object": "customer", "email": None, "metadata": {}, "created": 1}
     scripted.answer("GET", "/v1/customers/cus_1", {**alive, "deleted": True} if gone else alive)

@@ -46,9 +46,13 @@ class ScriptedStripe:
         error = {"type": "invalid_request_error", "message": "no", "code": code}
         self.answer(method, path, {"error": error}, status=status)
 
-    def forget(self, method: str, path: str) -> None:
-        """Give none of the answers to this call that were written down."""
-        self._answers[method, path].clear()
+    def forget(self, *call: str) -> None:
+        """Give none of the answers that were written down: to this method and path, or without one to any."""
+        if call:
+            method, path = call
+            self._answers[method, path].clear()
+        else:
+            self._answers.clear()
 
     def list(self, path: str, *pages: list[dict[str, Any]]) -> None:
         for number, data in enumerate(pages, 1):

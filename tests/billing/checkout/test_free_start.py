@@ -110,11 +110,11 @@ async def test_what_costs_nothing_is_started_as_stripe_previews_it(start, script
 async def test_a_key_starts_one_and_another_another(start, scripted):
     made = start()
     for key in ("k", None):
-        scripted._answers["POST", PATH].clear()
+        scripted.forget("POST", PATH)
         await begun(made, scripted, key)
     first, *others = (told[f"metadata[{KEY}]"] for told in written(scripted))
     assert first.startswith("start-")
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     again = await made.start(ADA, ask("nothing", idempotency_key="k"))
     assert (again.subscription.meta[KEY], len({first, *others})) == (first, len(written(scripted)))
 
@@ -155,7 +155,7 @@ REFUSED = {
 @pytest.mark.parametrize(("request_", "rows", "settings", "expected"), REFUSED.values(), ids=REFUSED)
 async def test_what_is_not_started(start, scripted, fill, request_, rows, settings, expected):
     await fill(*(type(row)(**row.model_dump()) for row in rows))
-    scripted._answers["POST", PREVIEW].clear()
+    scripted.forget("POST", PREVIEW)
     due = int(request_.lines[0].price_id != "nothing")
     scripted.answer("POST", PREVIEW, {"id": "upcoming_in_1", "object": "invoice", "amount_due": due})
     scripted.list(CODES, [GIFT] if request_.promotion_code == "GIFT" else [])
@@ -231,7 +231,7 @@ async def test_for_whom_it_is(start, scripted):
 
 @pytest.mark.parametrize("path", [PATH, PREVIEW])
 async def test_what_stripe_refuses_is_told(start, scripted, path):
-    scripted._answers["POST", path].clear()
+    scripted.forget("POST", path)
     scripted.refuse("POST", path, "no")
     assert await codes(start().start(ADA, ask("nothing"))) == [("STRIPE_REFUSED", None)]
 
@@ -240,11 +240,11 @@ async def test_what_stripe_alone_knows_excludes_too(start, scripted):
     """The webhook has not told of it yet."""
     there = theirs()
     there["items"]["data"][0]["price"] = {"id": "nothing", "product": "basic"}
-    scripted._answers["GET", PATH].clear()
+    scripted.forget("GET", PATH)
     scripted.list(PATH, [there])
     scripted.answer("GET", f"{PATH}/sub_1", there)
     assert await codes(start().start(ADA, ask("nothing"))) == [("ALREADY_SUBSCRIBED", "lineItems.0")]
-    scripted._answers["GET", PATH].clear()
+    scripted.forget("GET", PATH)
     with pytest.raises(StripeUnavailable):
         await start().start(ADA, ask("nothing"))
     assert written(scripted) == []

@@ -97,8 +97,8 @@ async def test_the_back_end_opens_one_for_a_user_or_for_a_guest(checkout, script
     made = await checkout().create(SERVICE, ask("month", external_id="ada"))
     assert (made.external_id, written(scripted)[0][2]["customer"]) == ("ada", "cus_1")
     scripted.calls.clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, at_stripe("cs_test_2"))
-    scripted._answers["POST", PATH].pop(0)
     made = await checkout().create(SERVICE, ask("pack", coupon="half"))
     assert (made.guest, written(scripted)[0][2]["discounts[0][coupon]"]) == (True, "half")
 
@@ -141,9 +141,9 @@ async def test_a_key_gives_one_session_to_one_user(checkout, scripted, fill):
     other = every.create(ADA, ask("pack", idempotency_key=KEY))
     assert await codes(other) == [("IDEMPOTENCY_KEY_REUSED", "idempotencyKey")]
     await fill(customer("cus_2", "bob", meta={"external_id": "bob"}))
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     for number, who in ((2, Principal(subject="bob")), (3, SERVICE)):
-        scripted._answers["POST", PATH].clear()
+        scripted.forget("POST", PATH)
         scripted.answer("POST", PATH, at_stripe(f"cs_test_{number}"))
         assert (await every.create(who, ask("pack", idempotency_key=KEY))).id == f"cs_test_{number}"
 
@@ -162,10 +162,10 @@ async def test_what_excludes_a_plan_is_told_and_a_pack_asks_nobody(checkout, scr
     assert written(scripted) == []
     await checkout().create(ADA, ask("disk"))
     scripted.calls.clear()
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, at_stripe("cs_test_2", mode="payment"))
     scripted.answer("POST", f"{PATH}/cs_test_1/expire", at_stripe(status="expired"))
-    scripted._answers["GET", f"{PATH}/cs_test_1"].clear()
+    scripted.forget("GET", f"{PATH}/cs_test_1")
     scripted.answer("GET", f"{PATH}/cs_test_1", at_stripe(status="expired"))
     await checkout().create(ADA, ask("pack"))
     assert [call[1] for call in scripted.calls if call[1] == "/v1/subscriptions"] == []
@@ -173,7 +173,7 @@ async def test_what_excludes_a_plan_is_told_and_a_pack_asks_nobody(checkout, scr
     several = checkout(allow_multiple_subscriptions=True)
     scripted.answer("POST", f"{PATH}/cs_test_2/expire", at_stripe("cs_test_2", status="expired"))
     scripted.answer("GET", f"{PATH}/cs_test_2", at_stripe("cs_test_2", status="expired"))
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, at_stripe("cs_test_3"))
     assert (await several.create(ADA, ask("month"))).id == "cs_test_3"
 
@@ -211,7 +211,7 @@ async def test_what_stripe_alone_knows_excludes_too_and_closes_what_was_opened_b
     there |= {"created": int(NOW.timestamp()), "currency": "usd", "cancel_at_period_end": False, "start_date": 0}
     there |= {"latest_invoice": None, "default_payment_method": None}
     there |= {"items": {"object": "list", "data": [{**sold, **period, "metadata": {}}], "has_more": False}}
-    scripted._answers["GET", "/v1/subscriptions"].clear()
+    scripted.forget("GET", "/v1/subscriptions")
     scripted.list("/v1/subscriptions", [there])
     scripted.answer("GET", "/v1/subscriptions/sub_1", there)
     scripted.answer("POST", f"{PATH}/cs_test_1/expire", at_stripe(status="expired"))
@@ -219,9 +219,9 @@ async def test_what_stripe_alone_knows_excludes_too_and_closes_what_was_opened_b
     assert await codes(checkout().create(ADA, asked)) == [("ALREADY_SUBSCRIBED", "lineItems.0")]
     assert [call[1] for call in written(scripted)] == [PATH, f"{PATH}/cs_test_1/expire"]
 
-    scripted._answers["GET", "/v1/subscriptions"].clear()
+    scripted.forget("GET", "/v1/subscriptions")
     scripted.list("/v1/subscriptions", [{**there, "status": "canceled", "ended_at": int(NOW.timestamp())}])
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, at_stripe("cs_test_2"))
     assert (await checkout().create(ADA, asked)).id == "cs_test_2"
     opening = [key for key in scripted.keys if key and key.startswith("intent_")]
@@ -303,7 +303,7 @@ STRIPES = {
 @pytest.mark.parametrize(("param", "code", "status", "expected"), STRIPES.values(), ids=STRIPES)
 async def test_what_stripe_refuses_is_told_in_the_words_of_the_input(checkout, scripted, param, code, status, expected):
     error = {"type": "invalid_request_error", "message": "Stripe's words", "code": code, "param": param}
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, {"error": error}, status=status)
     with pytest.raises(Rejected) as raised:
         await checkout().create(ANONYMOUS, ask("month"))
@@ -314,10 +314,10 @@ async def test_what_stripe_refuses_is_told_in_the_words_of_the_input(checkout, s
 
 async def test_a_customer_that_is_gone_is_made_anew_once(checkout, scripted, database):
     gone = {"type": "invalid_request_error", "code": "resource_missing", "message": "no", "param": "customer"}
-    scripted._answers["GET", "/v1/subscriptions"].clear()
+    scripted.forget("GET", "/v1/subscriptions")
     scripted.answer("GET", "/v1/subscriptions", {"error": gone}, status=404)
     scripted.list("/v1/subscriptions", [])
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, {"error": gone}, status=404)
     scripted.answer("POST", PATH, at_stripe())
     scripted.refuse("GET", "/v1/customers/cus_1", "resource_missing", status=404)
@@ -336,7 +336,7 @@ async def test_what_is_missing_for_another_reason_is_told(checkout, scripted, go
         "message": "no",
         "param": "line_items[0][price]",
     }
-    scripted._answers["POST", PATH].clear()
+    scripted.forget("POST", PATH)
     scripted.answer("POST", PATH, {"error": missing}, status=404)
     alive = {"id": "cus_1", "object": "customer", "email": None, "metadata": {}, "created": int(NOW.timestamp())}
     made = {**alive, "id": "cus_9", "metadata": {"external_id": "ada"}}
@@ -390,7 +390,7 @@ async def test_an_open_session_is_closed_and_another_shown(checkout, scripted, f
     await fill(row(status=status))
     if answer:
         scripted.answer("POST", f"{PATH}/cs_test_1/expire", answer)
-        scripted._answers["GET", f"{PATH}/cs_test_1"].clear()
+        scripted.forget("GET", f"{PATH}/cs_test_1")
         scripted.answer("GET", f"{PATH}/cs_test_1", answer)
     if stays is None:
         assert (await checkout().expire("cs_test_1")).status == "expired"

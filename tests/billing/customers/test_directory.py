@@ -271,7 +271,7 @@ async def test_what_was_taken_before_the_answer_was_lost_is_answered(desk, datab
         await desk.unlink("ada", "cus_1", by("k"))
     now = sa.update(CUSTOMERS).values(external_id=None if taken else "bob")
     await database.transaction(lambda connection: connection.execute(now).rowcount)
-    scripted._answers.clear()
+    scripted.forget()
     scripted.answer("POST", CUS, theirs(metadata={}))
     again = desk.unlink("ada", "cus_1", by("k"))
     assert (await again).external_id is None if taken else await codes(again) == UNAVAILABLE

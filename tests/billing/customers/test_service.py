@@ -146,7 +146,7 @@ async def test_the_key_is_of_the_user_and_of_how_often_there_was_one(customers, 
         keys.append(scripted.keys[-1])
         gone = sa.update(TABLE).where(TABLE.c.id == "cus_1").values(deleted=True)
         await database.transaction(lambda connection, gone=gone: connection.execute(gone).rowcount)
-        scripted._answers.clear()
+        scripted.forget()
     first, other, again = (key.rsplit("-", 1) for key in keys)
     assert (first[0] == again[0], first[0] == other[0]) == (True, False)
     assert (first[0].startswith("customer-"), [first[1], other[1], again[1]]) == (True, ["1", "1", "2"])
@@ -247,7 +247,7 @@ async def test_what_may_be_anybodys_at_stripe_is_asked_about_and_nothing_is_left
     scripted.answer("GET", "/v1/customers/cus_8", GONE)
     with pytest.raises(Rejected):
         await customers().find_or_make(ADA)
-    scripted._answers["GET", "/v1/customers"].clear()
+    scripted.forget("GET", "/v1/customers")
     with pytest.raises(StripeUnavailable):
         await customers().find_or_make(Principal(subject="bob", email="bob@example.com", email_verified=True))
     assert [call[:2] for call in written(scripted)] == [
@@ -266,7 +266,7 @@ async def test_what_was_made_beside_the_users_customer_goes_even_if_nobody_could
     found, _ = await customers().find_or_make(ADA)
     assert (found.id, await owners(database)) == ("cus_7", {"cus_7": "ada"})
     scripted.calls.clear()
-    scripted._answers["DELETE", "/v1/customers/cus_8"].clear()
+    scripted.forget("DELETE", "/v1/customers/cus_8")
     scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
     scripted.answer("GET", "/v1/customers/cus_8", GONE)
     scripted.list("/v1/subscriptions", [])
@@ -336,7 +336,7 @@ async def test_what_could_not_be_decided_is_asked_for_anew_and_not_as_what_was_d
     with pytest.raises(StripeUnavailable):
         await customers().find_or_make(ADA)  # nobody has said what there is under the address
     scripted.list("/v1/customers", [])
-    scripted._answers["POST", "/v1/customers"].clear()
+    scripted.forget("POST", "/v1/customers")
     scripted.answer("POST", "/v1/customers", theirs("cus_9"))
     assert [(made.id, is_new) for made, is_new in [await customers().find_or_make(ADA)]] == [("cus_9", True)]
     assert scripted.keys[0] != scripted.keys[-1]

@@ -67,10 +67,10 @@ async def test_a_preview_is_of_the_items_and_mode_that_are_asked_for(at_stripe, 
     first |= {"subscription_details[items][0][id]": "si_1", "subscription_details[items][0][quantity]": "2"}
     assert asked(scripted, PREVIEW) == [first, {"subscription": "sub_1", "preview_mode": "recurring"}]
     assert scripted.keys[0] != scripted.keys[1]
-    scripted._answers.clear()
+    scripted.forget()
     scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
     assert await at_stripe.invoice_preview("sub_1", []) is None
-    scripted._answers.clear()
+    scripted.forget()
     scripted.refuse("POST", PREVIEW, "no")
     with pytest.raises(Rejected) as raised:
         await at_stripe.invoice_preview("sub_1", [])
@@ -133,7 +133,7 @@ async def test_what_stripe_answers_is_stored_with_its_invoice(at_stripe, databas
     assert (await at_stripe.state("sub_1")).subscription.cancel_at_period_end is True
     kept = await database.read(lambda connection: row_by_id(connection, Invoice, "in_1"))
     assert kept.number == "A-7"
-    scripted._answers.clear()
+    scripted.forget()
     scripted.answer("POST", SUB, theirs(latest_invoice="in_1"))
     scripted.answer("GET", SUB, theirs(latest_invoice="in_1"))
     await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
@@ -214,7 +214,7 @@ async def test_what_is_not_there_is_not_found_and_what_cannot_be_asked_is_told(a
     scripted.refuse("GET", SUB, "resource_missing", status=404)
     with pytest.raises(NotFound):
         await at_stripe.present("sub_1")
-    scripted._answers.clear()
+    scripted.forget()
     with pytest.raises(StripeUnavailable):
         await at_stripe.present("sub_1")
 

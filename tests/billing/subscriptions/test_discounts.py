@@ -288,7 +288,7 @@ async def test_what_is_not_offered(service, scripted, database, fill, row, coupo
 async def test_a_coupon_that_is_not_there_or_was_had_is_not_offered(service, scripted, database, fill):
     scripted.refuse("GET", COUPON, "resource_missing", status=404)
     assert await codes(service().offer(ADA, "sub_1", "half", None)) == [("OFFER_UNAVAILABLE", "couponId")]
-    scripted._answers.clear()
+    scripted.forget()
     await fill(had())
     scripted.answer("GET", COUPON, sold())
     assert await codes(service().offer(ADA, "sub_1", "half", None)) == [("OFFER_UNAVAILABLE", "couponId")]

@@ -19,12 +19,12 @@ async def test_what_a_renewal_comes_to_also_with_what_is_planned(service, script
     assert await made.due_at_renewal("sub_1") == 555
     assert changed(scripted) == [("POST", PREVIEW, {"subscription": "sub_1"})]
     scripted.calls.clear()
-    scripted._answers.clear()
+    scripted.forget()
     await fill(SubscriptionSchedule(id="sched_1", as_of=0, subscription_id="sub_1", status="active", phases=[]))
     scripted.answer("POST", PREVIEW, bill(total=777))
     assert await made.due_at_renewal("sub_1") == 777
     assert changed(scripted) == [("POST", PREVIEW, {"schedule": "sched_1"})]
-    scripted._answers.clear()
+    scripted.forget()
     scripted.refuse("POST", PREVIEW, "invoice_upcoming_none")
     assert await made.due_at_renewal("sub_1") is None
 

@@ -33,8 +33,8 @@ from harness.stripe_objects import ENDS, NOW, theirs
 
 
 async def test_a_change_that_waits_is_planned_by_a_schedule(service, scripted):
-    becomes(scripted, theirs(), theirs(schedule=SCHEDULE), path=SCHEDS)
-    scripted._answers["POST", SCHEDS].clear()
+    for each in (theirs(), theirs(schedule=SCHEDULE)):
+        scripted.answer("GET", SUB, each)
     scripted.answer("POST", SCHEDS, SCHEDULE)
     scripted.answer("POST", SCHED, PLANS)
     scripted.answer("GET", SCHED, PLANS)

@@ -85,7 +85,7 @@ async def test_an_end_that_the_seller_has_planned_binds_where_it_is_to_and_no_re
     if binding:
         assert await codes(resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
         assert changed(scripted) == []
-        scripted._answers.clear()
+        scripted.forget()
         becomes(scripted, monthly(schedule=END_BY_SELLER, **VOID))
         scripted.answer("GET", SCHED, END_BY_SELLER)
         await resume(ADA, "sub_1", None)
@@ -110,7 +110,7 @@ async def test_who_leaves_sets_aside_what_the_seller_has_planned_and_gets_it_bac
     assert (kept.pop("feedback"), kept.pop("comment"), kept["ended_by_customer"]) == ("unused", "Bye", str(ENDS))
     assert not any(name.startswith("phases[1]") for name in sent)
     over["metadata"] = kept
-    scripted._answers.clear()
+    scripted.forget()
     scripted.answer("GET", SUB, theirs(schedule=over))
     scripted.answer("GET", SCHED, over)
     scripted.calls.clear()

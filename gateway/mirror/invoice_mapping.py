@@ -8,13 +8,17 @@ from gateway.models.columns import utc
 
 
 def invoice(obj: Json) -> Json:
-    """Return the columns of an `invoice`. The subscription stands under `parent` since basil, at the top before."""
+    """Return the columns of an `invoice`. The subscription stands under `parent` since basil, at the top before.
+
+    An invoice that the seller makes by hand names none, and takes up what waits to be billed of every subscription
+    (Stripe API, "Create an invoice", `pending_invoice_items_behavior`): it is about the one that its lines are for.
+    """
     parent = (obj.get("parent") or {}).get("subscription_details") or {}
     taxes = obj.get("total_taxes") or obj.get("total_tax_amounts") or [{"amount": obj.get("tax") or 0}]
     lines = [invoice_line(line) for line in obj["lines"]["data"]]
     return {
         "customer_id": id_of(obj["customer"]),
-        "subscription_id": id_of(parent.get("subscription") or obj.get("subscription")),
+        "subscription_id": id_of(parent.get("subscription") or obj.get("subscription")) or _billed_by_hand(obj),
         "number": obj["number"],
         "status": obj["status"],
         "billing_reason": obj["billing_reason"],
@@ -42,6 +46,17 @@ def invoice(obj: Json) -> Json:
         "collection_method": obj.get("collection_method") or obj.get("billing"),  # its name before 2019-10-17
         "due_date": utc(obj.get("due_date")),
     }
+
+
+def _billed_by_hand(obj: Json) -> str | None:
+    """Return the subscription whose time the lines of an invoice are for; None for none, and for several."""
+    found = set()
+    for line in obj["lines"]["data"]:
+        parent = line.get("parent") or {}
+        item = parent.get("subscription_item_details") or parent.get("invoice_item_details") or line
+        if item.get("subscription_item"):
+            found.add(id_of(item.get("subscription") or line.get("subscription")))
+    return found.pop() if len(found) == 1 else None
 
 
 def _tax_lines(obj: Json) -> list[Json]:

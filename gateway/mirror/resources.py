@@ -94,6 +94,8 @@ class Resource:
         list_params: what a full list must ask for beside that.
         lists: embedded lists that a payload may cut short (`has_more`).
         final_statuses: statuses that nothing follows.
+        named_by_seller: whether the seller may choose the id, so that a new object can have that of a deleted one
+            (Stripe API, "Create a product", "Create a coupon", "Create a plan": `id`).
         immutable: columns that Stripe never changes, so that no event writes them again: SQLite would rewrite their
             index entries each time.
         synced: whether `gateway sync` reads the whole list; the others come with their events.
@@ -112,6 +114,7 @@ class Resource:
     list_params: Mapping[str, Any] = field(default_factory=dict)
     lists: tuple[str, ...] = ()
     final_statuses: tuple[str, ...] = ()
+    named_by_seller: bool = False
     immutable: tuple[str, ...] = ()
     synced: bool = True
     owner: str | None = None
@@ -175,6 +178,8 @@ def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
 
 
+_AMOUNTS = "tiers", "currency_options"
+
 RESOURCES: dict[str, Resource] = {
     resource.kind: resource
     for resource in (
@@ -185,10 +190,11 @@ RESOURCES: dict[str, Resource] = {
             columns.product,
             beside=("entitlement_features", "features"),
             probe_path="/v1/entitlements/features",
+            named_by_seller=True,
         ),
-        Resource("price", Price, "/v1/prices", columns.price, expand=("tiers", "currency_options")),
+        Resource("price", Price, "/v1/prices", columns.price, expand=_AMOUNTS, named_by_seller=True),
         Resource(
-            "plan", Price, "/v1/prices", columns.plan, expand=("tiers", "currency_options"), synced=False
+            "plan", Price, "/v1/prices", columns.plan, expand=_AMOUNTS, synced=False, named_by_seller=True
         ),  # its own list is the prices'
         Resource(
             "customer",
@@ -212,6 +218,7 @@ RESOURCES: dict[str, Resource] = {
                 "payment_intent.payment_method",
                 "setup_intent.payment_method",
             ),
+            lists=("line_items",),  # "the first handful" of them comes with the session; they are in no event
             final_statuses=("expired",),
         ),
         Resource(
@@ -235,7 +242,7 @@ RESOURCES: dict[str, Resource] = {
             expanded=("payments",),
             immutable=("customer_id", "subscription_id", "created"),
         ),
-        Resource("coupon", Coupon, "/v1/coupons", columns.coupon),
+        Resource("coupon", Coupon, "/v1/coupons", columns.coupon, named_by_seller=True),
         Resource("promotion_code", PromotionCode, "/v1/promotion_codes", columns.promotion_code),
         Resource("discount", Discount, "", columns.discount, synced=False),
         Resource(

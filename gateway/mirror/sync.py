@@ -7,7 +7,8 @@ follows, whatever order things arrive in:
 - an event later than `as_of` is newer: its payload is written;
 - one earlier than `as_of - staleness_seconds` is older: the state stays;
 - in between the events themselves may prove an order (`mirror/ties.py`); otherwise the object is fetched;
-- a deletion, and a final status, is never undone.
+- a deletion, and a final status, is never undone; but where the seller chooses the id (a product's, a coupon's), a new
+  object may have it, and Stripe is asked.
 
 `mirror/upsert.py` holds the statements.
 """
@@ -119,6 +120,8 @@ class Mirror:
         row = dict(connection.execute(_row_of(table_for(resource.table)), {"its": candidate.id}).mappings().one())
         if "_items" in candidate.columns:
             row["_items"] = items_of(connection, [candidate.id]).get(candidate.id, {})
+        if row["deleted"]:  # whether it is there again is Stripe's to say
+            return WriteResult.UNCLEAR
         others = siblings(connection, change, row["as_of"] - row["staleness_seconds"], row["as_of"])
         states = [_states_of(other) for other in others]
         answered = (

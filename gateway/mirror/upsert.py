@@ -186,6 +186,7 @@ def _guarded(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> An
     }[guard]
     later = table.c.as_of > new.as_of
     written = names - {"_items"} - (set(resource.immutable) if guard is Guard.NEWER else set())  # a repair writes all
+    is_anew = resource.named_by_seller and guard is Guard.UNCHANGED  # Stripe has just said that it is there
     return statement.on_conflict_do_update(
         index_elements=["id"],
         set_={
@@ -193,7 +194,7 @@ def _guarded(dialect: str, kind: str, names: frozenset[str], guard: Guard) -> An
             "as_of": sa.case((later, table.c.as_of), else_=new.as_of),
             "staleness_seconds": sa.case((later, table.c.staleness_seconds), else_=new.staleness_seconds),
             "revision": table.c.revision + 1,
-            "deleted": sa.or_(table.c.deleted, new.deleted),
+            "deleted": new.deleted if is_anew else sa.or_(table.c.deleted, new.deleted),
         },
         where=where,
     )
@@ -222,6 +223,8 @@ def _rows(table: sa.Table) -> sa.Select[Any]:
 
 
 def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteResult:
+    if row["deleted"] and candidate.resource.named_by_seller and not candidate.deleted:
+        return WriteResult.UNCLEAR if candidate.as_of >= row["as_of"] else WriteResult.STALE  # of that name, a new one?
     if row["deleted"] or row.get("status") in candidate.resource.final_statuses:
         return WriteResult.STALE
     if (

@@ -13,7 +13,7 @@ from gateway.mirror.resources import RESOURCES
 from gateway.mirror.subscription_items import items_of, replace_items
 from gateway.mirror.upsert import Candidate, Guard, WriteResult, bump_catalog, upsert
 from gateway.models.infra import CatalogChange, CatalogVersion
-from gateway.models.mirrored import Customer, Price, Subscription, SubscriptionItem
+from gateway.models.mirrored import Coupon, Customer, Price, Subscription, SubscriptionItem
 from harness.databases import both_connections
 from harness.rows import NOW, at, price, put
 
@@ -122,6 +122,21 @@ def test_a_deletion_is_final(connection):
     assert (found["name"], found["as_of"], found["deleted"], found["revision"]) == ("Ada", 10, True, 2)
     write(connection, subscription(deleted=True))
     assert write(connection, subscription("past_due", 99)) == [STALE]
+
+
+@pytest.mark.parametrize(("as_of", "result"), [(9, STALE), (10, UNCLEAR), (11, UNCLEAR)])
+def test_a_new_object_may_have_the_id_of_one_that_is_gone_where_the_seller_chooses_it(connection, as_of, result):
+    def coupon(as_of: int, percent: float = 50.0, **more) -> Candidate:
+        return candidate("coupon", "SUMMER", as_of, percent_off=percent, duration="once", **more)
+
+    write(connection, coupon(10))
+    write(connection, coupon(10, deleted=True))
+    assert write(connection, coupon(99, deleted=True)) == [STALE]
+    assert write(connection, coupon(as_of, 10.0)) == [result], "Stripe is asked"
+    assert row(connection, table_for(Coupon), "SUMMER")["deleted"]
+    assert write(connection, coupon(12, 10.0), guard=Guard.UNCHANGED, seen=2) == [UPDATED], "and has it again"
+    found = row(connection, table_for(Coupon), "SUMMER")
+    assert (found["percent_off"], found["deleted"]) == (10.0, False)
 
 
 def test_a_deletion_that_was_said_earlier_moves_no_clock_back(connection):

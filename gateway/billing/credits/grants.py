@@ -80,11 +80,11 @@ def _is_timed(line: Mapping[str, Any], row: Any, rules: Mapping[str, CreditRule]
 
 
 def _once(row: Any, rules: Mapping[str, CreditRule]) -> Iterable[Grant]:
-    """Yield the grants of lines that are not for time."""
+    """Yield the grants of lines that are not for time, as those of a recurring price always are."""
     for line in row["lines"]:
         rule = rules.get(line["price"] or "", NO_CREDITS)
         units = rule.credits * (line["quantity"] or 0)
-        if units > 0 and line["amount"] >= 0 and not gives_back(line) and not _is_timed(line, row, rules):
+        if units > 0 and line["amount"] >= 0 and not gives_back(line) and rule.interval is None:
             yield Grant(line["id"], units, units, None, min(rule.last_day(paid_at(row)), default=None))
 
 

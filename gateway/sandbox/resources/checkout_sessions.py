@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 kind("checkout.session", "cs_test_", "checkout.session", path="session")
 kind("item", "li", "line item")
 
+_SHOWN = 10
+"""A session carries "the first handful" of its lines, the rest is in their list; so many are on a page of that."""
+
 
 @route(
     "POST",
@@ -68,7 +71,8 @@ def line_items(sandbox: Sandbox, request: Request, id: str) -> Obj:
 
 @expandable("checkout.session", "line_items")
 def _line_items(_: Sandbox, session: Obj) -> Obj:
-    return envelope(f"/v1/checkout/sessions/{session['id']}/line_items", session["_items"])
+    items = session["_items"]
+    return envelope(f"/v1/checkout/sessions/{session['id']}/line_items", items[:_SHOWN], len(items) > _SHOWN)
 
 
 @route("POST", "/v1/checkout/sessions/{id}/expire")

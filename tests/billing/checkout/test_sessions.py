@@ -71,6 +71,15 @@ async def test_whether_the_subscription_of_a_session_is_here(sessions, fill, col
     assert await sessions.has_begun(row(**columns)) is begun
 
 
+async def test_every_line_of_a_long_checkout_is_read(mirror, stripe, scripted, database):
+    path = f"{PATH}/cs_1"
+    first = {"object": "list", "data": [{"id": "li_1"}], "has_more": True, "url": f"{path}/line_items"}
+    scripted.answer("GET", path, at_stripe(line_items=first))
+    scripted.list(f"{path}/line_items", [{"id": "li_2"}])
+    await mirror.refresh(stripe, "checkout.session", "cs_1")
+    assert [each["id"] for each in (await rows(database, SESSIONS))["cs_1"]["line_items"]] == ["li_1", "li_2"]
+
+
 async def test_one_key_of_somebody_is_one_intent(sessions, database):
     first = await sessions.create_intent("ada", REQUEST)
     assert (first.scope, first.key, first.fingerprint) == ("ada", "k", REQUEST.fingerprint)

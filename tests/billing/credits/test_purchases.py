@@ -102,8 +102,14 @@ LINES = {
         [pack(meta={"credits": "9", "credits_expire_days": "5"})],
         [(18, 18, 2)],
     ),
-    "a plan without time": ([line(-3, -3)], [plan()], [(100, 100, None)]),
-    "a plan on a one-off invoice": ([MONTH], [plan()], [(100, 100, None)], {"subscription_id": None}),
+    "a plan without time": ([line(-3, -3)], [plan()], []),
+    "a plan on an invoice of several subscriptions": ([MONTH], [plan()], [], {"subscription_id": None}),
+    "a pack on a one-off invoice": (
+        [line(-3, -3, price="pack")],
+        [pack()],
+        [(100, 100, None)],
+        {"subscription_id": None},
+    ),
     "a pack given away": ([line(-3, -3, 0, price="pack")], [pack()], [(100, 100, None)]),
     "a pack that is given back": ([line(-3, -3, -500, price="pack")], [pack()], []),
     "a pack whose line names what it gives back": (
@@ -343,11 +349,11 @@ def test_the_invoices_whose_time_may_meet_are_read_too(connection, others, ids):
 
 
 def test_several_subscriptions_at_once(connection):
-    put(connection, plan(), invoice("in_1", MONTH), invoice("in_2", line(27, 57), days=27))
+    put(connection, plan(), pack(), invoice("in_1", MONTH), invoice("in_2", line(27, 57), days=27))
     theirs = {"subscription_id": "sub_2", "customer_id": "cus_2"}
     put(connection, invoice("in_3", line(-3, 27, subscription_item="si_2"), **theirs))
     put(connection, invoice("in_4", line(27, 57, subscription_item="si_2"), days=27, **theirs))
-    put(connection, invoice("in_5", line(-3, 27, subscription_item=None), subscription_id=None))
+    put(connection, invoice("in_5", line(-3, -3, price="pack", subscription_item=None), subscription_id=None))
     found = read(connection, "in_1", "in_3", "in_5")
     assert [(each.id, each.customer_id) for each in found] == [
         ("in_1", "cus_1"), ("in_2", "cus_1"), ("in_3", "cus_2"), ("in_4", "cus_2"), ("in_5", "cus_1"),

@@ -127,6 +127,22 @@ def test_a_pack_bought_with_a_plan_stays_when_the_period_ends(world, ada, produc
     assert (balance(world), kinds(world)) == (50, [("GRANT", 50)])
 
 
+def test_what_an_invoice_by_hand_bills_of_a_change_is_for_its_time(world, ada, product):
+    bought = buy(world, ada, price(world, product, 100, unit_amount=1000))
+    world.eventually(lambda: balance(world), 100)
+    seats = {"items[0][id]": bought["items"]["data"][0]["id"], "items[0][quantity]": 3}
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **seats)  # waits for the next invoice
+    waiting = {"customer": ada, "pending_invoice_items_behavior": "include"}
+    made = world.stripe("POST", "/v1/invoices", default_payment_method=bought["default_payment_method"], **waiting)
+    assert world.stripe("POST", f"/v1/invoices/{made['id']}/pay")["parent"] is None
+    world.eventually(lambda: world.rows("invoice", id=made["id"], status="paid"))
+    applied(world, "ada")
+    assert 298 <= balance(world) <= 300, "three seats, and none of the first beside them"
+    advance(world, 32 * DAY)
+    settled(world, bought["id"])
+    world.eventually(lambda: balance(world), 300)
+
+
 def test_a_debt_after_a_refund_is_paid_once(world, ada, product):
     bought = buy(world, ada, price(world, product, 100, unit_amount=1000))
     world.eventually(lambda: balance(world), 100)

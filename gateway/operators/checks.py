@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
@@ -17,6 +18,7 @@ from gateway.mirror.own_account import FIX as ANOTHER_ACCOUNT
 from gateway.mirror.own_account import whose
 from gateway.models.infra import WebhookSecretUse
 from gateway.operators.endpoint import NONE, endpoints
+from gateway.outbound.outbox import count_open_deliveries, removed_endpoints
 from gateway.runtime import Runtime
 from gateway.settings import Settings
 from gateway.settings.proxies import proxy_note
@@ -76,6 +78,7 @@ async def run_checks(runtime: Runtime, *, thorough: bool = True) -> AsyncGenerat
         yield await _caught_up(database)
         yield await _dead_letters(database)
         yield await _usage(database)
+        yield await _messages(database)
     if runtime.stripe is None:
         yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
         return
@@ -145,6 +148,20 @@ async def _usage(database: Database) -> Check:
         fix = "look at `gateway usage list --dead`, remove the cause, then `gateway usage retry --dead`"
         return Check("usage", f"Stripe refused {counts['dead']} reports: they are not billed", fix, warning=True)
     return Check("usage", f"{counts['pending']} pending")
+
+
+async def _messages(database: Database) -> Check:
+    """Count the messages that the application does not have; what was given up, or is for nobody, is a warning."""
+    counts = await database.read(count_open_deliveries)
+    removed = await database.read(partial(removed_endpoints, database.endpoints))
+    if removed:
+        finding = ", ".join(f"{count} wait for {endpoint}" for endpoint, count in removed.items())
+        fix = "name it in GATEWAY_OUTBOUND_ENDPOINTS again until it has them: nobody delivers them now"
+        return Check("messages", finding, fix, warning=True)
+    if counts["dead"]:
+        fix = "look at `gateway outbox list --dead`, then `gateway outbox retry --dead`"
+        return Check("messages", f"{counts['dead']} were given up: the application was not told", fix, warning=True)
+    return Check("messages", f"{counts['pending']} pending")
 
 
 def _sign_in(settings: Settings) -> Check:

@@ -5,13 +5,15 @@ At least once: a message is delivered when its receiver has answered 2xx, and is
 a message is a dead letter, which an operator sees (`gateway outbox list --dead`) and can send again.
 
 The endpoints are the operator's own settings, never input of a client: requests to addresses within one's own network
-are therefore allowed. Redirects are not followed, so that a receiver cannot send the message on to somewhere else.
+are therefore allowed. Redirects are not followed, so that a receiver cannot send the message on to somewhere else. Of
+an answer the status counts: its body is not kept, and no cookie is sent along with the next message.
 """
 
 import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import cache, partial
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -29,6 +31,7 @@ from gateway.settings.values import OutboundEndpoint
 log = structlog.get_logger()
 
 TIMEOUT_SECONDS = 15.0
+ANSWER_BYTES = 64 * 1024  # of a body so much is read, so that the connection serves the next message; then it is closed
 SLOTS, BATCH, LEASE, IDLE_SECONDS = 20, 50, timedelta(seconds=60), 0.5
 WAITING = datetime(9999, 1, 1, tzinfo=UTC)
 """When a message is due that waits for an earlier one of its customer: when that has ended, not before."""
@@ -73,7 +76,10 @@ class WebhookDispatcher:
 
     async def run(self) -> None:
         """Deliver what is due, until cancelled."""
-        client = httpx.AsyncClient(timeout=self._timeout_seconds, follow_redirects=False, transport=self._transport)
+        no_cookies = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+        client = httpx.AsyncClient(
+            timeout=self._timeout_seconds, follow_redirects=False, transport=self._transport, cookies=no_cookies
+        )
         async with client, asyncio.TaskGroup() as queues:
             for endpoint in self._endpoints:
                 queues.create_task(self.queue(endpoint, client).run())
@@ -116,7 +122,8 @@ class WebhookDispatcher:
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 headers = _headers(endpoint, row)
-                answer = await client.post(endpoint.url, content=row["payload"], headers=headers)
+                async with client.stream("POST", endpoint.url, content=row["payload"], headers=headers) as answer:
+                    await _read(answer)
             problem = None if answer.is_success else f"answered {answer.status_code}"
         except (httpx.HTTPError, httpx.InvalidURL, TimeoutError) as error:
             problem = type(error).__name__
@@ -188,6 +195,15 @@ def _save(held: sa.ColumnElement[bool], row: sa.RowMapping, result: dict[str, An
     following = connection.execute(_FOLLOWING, mine).scalar()
     if following is not None:
         connection.execute(_DUE, {"its": row["endpoint"], "place": following, "now": datetime.now(UTC)})
+
+
+async def _read(answer: httpx.Response) -> None:
+    """Read a body and keep nothing of it, as it came over the wire: a small one can unpack to gigabytes."""
+    size = 0
+    async for part in answer.aiter_raw():
+        size += len(part)
+        if size > ANSWER_BYTES:
+            return
 
 
 def _headers(endpoint: OutboundEndpoint, row: sa.RowMapping) -> dict[str, str]:

@@ -18,7 +18,7 @@ from gateway.db.database import ENDPOINTS
 from gateway.db.lease_queue import count_by_status
 from gateway.db.tables import insert, table_for
 from gateway.mirror.effects import Written
-from gateway.models.columns import OPEN_PREDICATE, utc
+from gateway.models.columns import OPEN_PREDICATE, PENDING, utc
 from gateway.models.mirrored import Customer, Invoice
 from gateway.models.outbound import OutboxDelivery, OutboxMessage, OutboxState
 from gateway.models.statuses import ENTITLED, FINAL
@@ -198,3 +198,15 @@ _AMOUNTS = {
 def count_open_deliveries(connection: sa.Connection) -> dict[str, int]:
     """Count the messages that have not reached their endpoint, by status."""
     return count_by_status(connection, DELIVERIES.c.status, sa.text(OPEN_PREDICATE), ("pending", "dead"))
+
+
+def removed_endpoints(named: Sequence[str], connection: sa.Connection) -> dict[str, int]:
+    """Count the messages that wait for endpoints which the settings name no more.
+
+    Args:
+        named: the endpoints of the settings.
+        connection: to read from.
+    """
+    waits = sa.text(OPEN_PREDICATE), DELIVERIES.c.status == PENDING, DELIVERIES.c.endpoint.not_in(named)
+    query = sa.select(DELIVERIES.c.endpoint, sa.func.count()).where(*waits).group_by(DELIVERIES.c.endpoint)
+    return dict(connection.execute(query.order_by(DELIVERIES.c.endpoint)).all())

@@ -177,6 +177,8 @@ def _endpoints(value: Any) -> Any:
                 "a secret is missing or malformed; write `https://app.example.com/hooks whsec_…`, of 24 bytes"
             )
         endpoints.append(OutboundEndpoint(url, tuple(SecretStr(secret) for secret in secrets)))
+    if len({endpoint.url for endpoint in endpoints}) < len(endpoints):
+        raise ValueError("an address is named twice; give it once, with both secrets: `https://… whsec_new whsec_old`")
     return tuple(endpoints)
 
 

@@ -79,7 +79,7 @@ def test_the_doctor_finds_what_is_missing_and_says_the_fix(tmp_path, sqlite_url)
     with make_world(sqlite_url) as world:
         healthy = run("doctor", cwd=tmp_path, **world.environment())
         assert healthy.returncode == 0, healthy.stdout
-        assert len(healthy.stdout.splitlines()) == 12  # a line each, however narrow the window
+        assert len(healthy.stdout.splitlines()) == 13  # a line each, however narrow the window
         odd = "https://a-name-that-is-longer-than-windows-are.shop.example, http://[fe80::1]:3000"
         assert odd in run("doctor", cwd=tmp_path, **world.environment() | {"GATEWAY_REDIRECT_ORIGINS": odd}).stdout
         ill = run("doctor", cwd=tmp_path, **world.environment() | {"GATEWAY_REDIRECT_ORIGINS": ""})

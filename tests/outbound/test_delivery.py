@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.outbound.delivery import SLOTS, WAITING, WebhookDispatcher, _pass_over, _save
-from gateway.outbound.outbox import DELIVERIES, MESSAGES
+from gateway.outbound.outbox import DELIVERIES, MESSAGES, removed_endpoints
 from gateway.settings.values import OutboundEndpoint
 from harness.databases import both_databases
 from harness.waiting import eventually_async
@@ -21,10 +21,10 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 
 
 class Receiver:
-    """Awaits `answer()` before it says 200. `all_taken` is set when it has accepted `count` messages."""
+    """Awaits `answer()` before it says 200 and the `rest`. `all_taken` is set when it has accepted `count` messages."""
 
-    def __init__(self, answer, count):
-        self.answer, self.count = answer, count
+    def __init__(self, answer, count, rest=b"Content-Length: 0\r\n"):
+        self.answer, self.count, self.rest, self.cookies = answer, count, rest, []
         self.taken, self.all_taken, self.connections = [], asyncio.Event(), []
 
     async def serve(self, reader, writer):
@@ -36,7 +36,8 @@ class Receiver:
                 await reader.readexactly(int(headers["content-length"]))
                 await self.answer()
                 self.taken.append(headers["webhook-id"])
-                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+                self.cookies += [headers["cookie"]] if "cookie" in headers else []
+                writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n" % self.rest)
                 if len(self.taken) == self.count:
                     self.all_taken.set()
 
@@ -64,7 +65,8 @@ async def delivering(database_url, *receivers, customers=None, **options):
         await asyncio.gather(dispatcher, return_exceptions=True)
         for writer in (writer for receiver in receivers for writer in receiver.connections):
             writer.close()
-            await writer.wait_closed()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
 
 
 async def fill(database, urls, count, customers):
@@ -141,3 +143,23 @@ async def test_a_receiver_that_answers_too_late_is_tried_again(sqlite_url):
         (row,) = await database.read(lambda connection: connection.execute(sa.select(DELIVERIES)).all())
     assert receiver.taken == ["msg_0"]
     assert row.attempts >= 1
+
+
+async def test_of_an_answer_the_status_counts_and_nothing_else_is_kept(sqlite_url):
+    head = b"Set-Cookie: a=1\r\nContent-Encoding: gzip\r\nContent-Length: 9999999999\r\n\r\n"
+    receiver = Receiver(lambda: asyncio.sleep(0), 2, head + bytes(200_000))  # of a body without an end, nor any gzip
+    async with delivering(sqlite_url, receiver, customers=1) as database:
+        await asyncio.wait_for(receiver.all_taken.wait(), 20)
+        query = sa.select(DELIVERIES.c.id).where(DELIVERIES.c.status == "delivered").order_by(DELIVERIES.c.id)
+        read = partial(database.read, lambda connection: connection.execute(query).scalars().all())
+        await eventually_async(read, [0, 1])
+    assert receiver.cookies == []
+
+
+async def test_messages_to_an_endpoint_that_the_settings_name_no_more_are_told(sqlite_url):
+    database = Database(sqlite_url, endpoints=[], on_commit=Notifications())
+    await fill(database, [URL], 2, 1)
+    assert await database.read(partial(removed_endpoints, [URL])) == {}
+    assert await database.read(partial(removed_endpoints, ["http://127.0.0.1:9/other"])) == {URL: 2}
+    assert await database.read(partial(removed_endpoints, [])) == {URL: 2}
+    await database.close()

@@ -379,9 +379,13 @@ def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_
 
 
 @pytest.mark.parametrize(
-    "value", ["https://a.example/hook", "ftp://a.example whsec_x", "https://a.example whsec_short"]
+    "value",
+    [
+        *("https://a.example/hook", "ftp://a.example whsec_x", "https://a.example whsec_short"),
+        f"https://a.example/hook {OLD}, https://a.example/hook {OLD}",  # as if to rotate
+    ],
 )
-def test_an_endpoint_without_a_good_secret_stops_the_start(value):
+def test_an_endpoint_without_a_good_secret_or_named_twice_stops_the_start(value):
     with pytest.raises(SettingsError, match="GATEWAY_OUTBOUND_ENDPOINTS"):
         Settings.load(outbound_endpoints=value)
 

@@ -6,6 +6,7 @@ gone on with when it is asked for again: `Attempt.reference` is the same then, s
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import partial
 from hashlib import sha256
@@ -24,6 +25,7 @@ from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable, GatewayError, RateLimited, StripeUnavailable
 from gateway.models.audit import AuditEntry
 from gateway.models.mirrored import Invoice, Subscription
+from gateway.retention.audited import forgotten
 
 ENTRIES = table_for(AuditEntry)
 ORDER = Order(ENTRIES.c.id, kind="audit")
@@ -118,7 +120,8 @@ class AuditLog:
         if problems := action.problems():
             raise Rejected(*problems)
         keyed = action.key or uuid4().hex
-        async with user_lock(self._database, f"action:{sha256(keyed.encode()).hexdigest()}"):
+        lock = user_lock(self._database, f"action:{sha256(keyed.encode()).hexdigest()}")
+        async with lock if action.key else nullcontext():  # nobody else has a key that was just made
             begun = await self._database.transaction(partial(begin, action=action, key=keyed))
             if not isinstance(begun, Attempt):
                 return begun
@@ -195,14 +198,15 @@ def begin(connection: sa.Connection, action: Action, key: str) -> Attempt | Json
         "status": PENDING,
         "created": now(connection),
     }
+    if action.key and connection.execute(sa.select(ENTRIES.c.id).where(ENTRIES.c.key == forgotten(key))).first():
+        raise Rejected(_reused())  # for somebody who was erased since: that it was done is all that is known
     new = insert(connection, ENTRIES).values(**values).on_conflict_do_nothing(index_elements=["key"])
     made = connection.execute(new.returning(ENTRIES.c.id)).scalar()
     if made is not None:
         return Attempt(made, str(values["reference"]))
     row = connection.execute(sa.select(ENTRIES).where(ENTRIES.c.key == key)).one()
     if row.fingerprint != action.fingerprint:
-        message = "this key was used before for something else; use a new one"
-        raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey"))
+        raise Rejected(_reused())
     if row.status == DONE:
         return dict(row.result)
     if row.status == REFUSED and row.problems:
@@ -213,6 +217,11 @@ def begin(connection: sa.Connection, action: Action, key: str) -> Attempt | Json
 def finish(connection: sa.Connection, attempt: Attempt, result: Json) -> None:
     """Write down that an action is done, and what is answered."""
     _end(connection, attempt, status=DONE, result=result)
+
+
+def _reused() -> Problem:
+    message = "this key was used before for something else; use a new one"
+    return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
 
 
 def _refuse(connection: sa.Connection, attempt: Attempt, problems: Sequence[Problem]) -> None:

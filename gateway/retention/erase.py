@@ -14,13 +14,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gateway.db.database import Database
-from gateway.db.notifications import publish
+from gateway.db.database import ENDPOINTS, Database
+from gateway.db.notifications import NOTIFICATIONS, publish
 from gateway.db.tables import insert, table_for
 from gateway.errors import BadInput, StripeMissing
 from gateway.mirror.accounts import account_of
 from gateway.mirror.sync import Mirror
-from gateway.models.audit import AuditEntry
 from gateway.models.checkout import CheckoutIntent, CustomerClaim
 from gateway.models.credits import CreditAccount, CreditEntry
 from gateway.models.metering import UsageCounter, UsageHold, UsageRecord, UsageTotal
@@ -28,6 +27,7 @@ from gateway.models.mirrored import CheckoutSession, Customer, Invoice, PaymentM
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
 from gateway.models.retention import PERSONAL, Erasure
 from gateway.models.statuses import OCCUPYING
+from gateway.retention.audited import forget
 from gateway.retention.payloads import empty_payloads, overwrite_freed, second_look_due
 from gateway.retention.person import Person, find
 from gateway.stripe_api.client import Stripe
@@ -38,7 +38,7 @@ CUSTOMERS, METHODS, SESSIONS, SUBSCRIPTIONS, INVOICES = (
 CLAIMS, INTENTS = table_for(CustomerClaim), table_for(CheckoutIntent)
 USAGE, TOTALS = table_for(UsageRecord), table_for(UsageTotal)
 COUNTERS, HOLDS = table_for(UsageCounter), table_for(UsageHold)
-ACCOUNTS, ENTRIES, AUDIT = table_for(CreditAccount), table_for(CreditEntry), table_for(AuditEntry)
+ACCOUNTS, ENTRIES = table_for(CreditAccount), table_for(CreditEntry)
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 ERASURES = table_for(Erasure)
 
@@ -117,14 +117,13 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
     """Clear and delete rows, and remember whose they were; how many of each."""
     overwrite_freed(connection)
     customers = person.customers
-    sessions = SESSIONS.c.customer_id.in_(customers) | SESSIONS.c.external_id.in_(person.external_ids)
-    nobodys = SESSIONS.c.customer_id.is_(None), sa.func.lower(SESSIONS.c.customer_email).in_(person.emails)
+    sessions = connection.execute(_sessions(person)).scalars().all()
     gone = {"deleted": True}
     other_kinds = sa.select(ACCOUNTS.c.customer_id).where(ACCOUNTS.c.owner_id.in_(customers))
     counts = {
         "customers": _clear(connection, CUSTOMERS, CUSTOMERS.c.id.in_(customers), gone),
         "cards": _clear(connection, METHODS, METHODS.c.customer_id.in_(customers), gone),
-        "checkouts": _clear(connection, SESSIONS, sessions | sa.and_(*nobodys)),
+        "checkouts": _clear(connection, SESSIONS, SESSIONS.c.id.in_(sessions)),
         "subscriptions' metadata": _clear(connection, SUBSCRIPTIONS, SUBSCRIPTIONS.c.customer_id.in_(customers)),
         "links to invoices": _clear(connection, INVOICES, INVOICES.c.customer_id.in_(customers)),
         "notes in the credit ledger": _update(
@@ -133,15 +132,12 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
             ENTRIES.c.customer_id.in_(customers) | ENTRIES.c.customer_id.in_(other_kinds),
             {"key": None, "fingerprint": None, "reason": None, "meta": {}},
         ),
-        "words in the audit log": _update(
-            connection,
-            AUDIT,
-            AUDIT.c.external_id.in_(person.external_ids) | AUDIT.c.target.in_(person.objects),
-            {"external_id": None, "input": {}},
-        ),
+        "words in the audit log": forget(connection, person.external_ids, person.objects),
         "claims": _delete(connection, CLAIMS, CLAIMS.c.external_id.in_(person.external_ids)),
         "intents to check out": _delete(
-            connection, INTENTS, INTENTS.c.scope.in_([f"user:{each}" for each in person.external_ids])
+            connection,
+            INTENTS,
+            INTENTS.c.scope.in_([f"user:{each}" for each in person.external_ids]) | INTENTS.c.session_id.in_(sessions),
         ),
         "reports of usage": _delete(connection, USAGE, USAGE.c.customer_id.in_(customers)),
         "sums of usage": _delete(connection, TOTALS, TOTALS.c.customer_id.in_(customers)),
@@ -154,6 +150,13 @@ def erase_rows(connection: sa.Connection, person: Person) -> dict[str, int]:
         _remember(connection, customer_id, rows=True, asked_at=at, scanned_at=None)
     publish(connection, *(f"customer:{each}" for each in customers), *(f"user:{each}" for each in person.external_ids))
     return counts
+
+
+def _sessions(person: Person) -> sa.Select[Any]:
+    """Return the query of a person's checkouts, those that are nobody's with one of the addresses included."""
+    theirs = SESSIONS.c.customer_id.in_(person.customers) | SESSIONS.c.external_id.in_(person.external_ids)
+    nobodys = SESSIONS.c.customer_id.is_(None), sa.func.lower(SESSIONS.c.customer_email).in_(person.emails)
+    return sa.select(SESSIONS.c.id).where(theirs | sa.and_(*nobodys))
 
 
 def note_deletion(connection: sa.Connection, customer_id: str) -> None:
@@ -187,6 +190,8 @@ async def erase_again(database: Database) -> int:
         await database.transaction(partial(_executed, done))
     if any(row.rows for row in rows):
         await database.transaction(_clear_again)
+    if database.is_sqlite:
+        await database.transaction(_clear_notifications)
     return count
 
 
@@ -201,6 +206,16 @@ def _clear_again(connection: sa.Connection) -> None:
         back = (each.is_not(None) if each.nullable else sa.cast(each, sa.Text) != "{}" for each in columns)
         _clear(connection, table, sa.and_(table.c.customer_id.in_(erased), sa.or_(*back)))
     _delete_messages(connection, MESSAGES.c.customer_id.in_(erased))
+
+
+def _clear_notifications(connection: sa.Connection) -> None:
+    """Delete SQLite's notifications, which bear users' ids: where little happens, the latest thousand are of months.
+
+    Who has not read some of them yet sees by the next one, which is written here, and looks at everything.
+    """
+    overwrite_freed(connection)
+    connection.execute(sa.delete(NOTIFICATIONS))
+    publish(connection, "retention")
 
 
 def _clear(
@@ -222,8 +237,9 @@ def _delete(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[
 
 
 def _delete_messages(connection: sa.Connection, where: sa.ColumnElement[bool]) -> int:
-    """Delete those of some messages that are on their way to nobody any more."""
-    waits = sa.exists().where(DELIVERIES.c.id == MESSAGES.c.id, DELIVERIES.c.status == "pending")
+    """Delete those of some messages that are on their way to nobody any more; an endpoint may be named no more."""
+    on_its_way = DELIVERIES.c.status == "pending", DELIVERIES.c.endpoint.in_(connection.info.get(ENDPOINTS, ()))
+    waits = sa.exists().where(DELIVERIES.c.id == MESSAGES.c.id, *on_its_way)
     query = sa.select(MESSAGES.c.id).where(where, ~waits)
     ids = connection.execute(query).scalars().all()
     _delete(connection, DELIVERIES, DELIVERIES.c.id.in_(ids))

@@ -10,7 +10,9 @@ from gateway.billing.pagination import encode_cursor
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
+from gateway.db.tables import table_for
 from gateway.errors import BadInput, NotFound, StripeUnavailable
+from gateway.models.infra import Lease
 from harness.databases import both_databases
 from harness.rows import invoice, put, subscription
 
@@ -94,6 +96,16 @@ async def test_what_was_refused_is_refused_again_in_the_same_words(database):
         await log.once(action(""), answering(done, {}))
     with pytest.raises(Rejected):
         await log.once(action("long", actor="a" * 201), answering(done, {}))
+
+
+@pytest.mark.parametrize(("key", "leases"), [("a", 1), (None, 0)])
+async def test_what_has_no_key_holds_no_lock_and_may_take_its_time(database, key, leases):
+    count = sa.select(sa.func.count()).select_from(table_for(Lease))
+
+    async def work(_):
+        return {"leases": await database.read(lambda connection: connection.execute(count).scalar_one())}
+
+    assert await AuditLog(database).once(action(key), work) == {"leases": leases}
 
 
 @both_databases

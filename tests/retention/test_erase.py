@@ -21,6 +21,8 @@ from harness.subscriptions import applied
 ENDPOINT = "http://127.0.0.1:9 whsec_MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"
 SPEND = """mutation { spendCredits(input: {externalId: "user-ada", amount: 7, idempotencyKey: "k-user-ada",
     reason: "for user-ada", metadata: [{key: "who", value: "ada@example.com"}]}) { credits { balance } } }"""
+GIFT = """mutation { grantCredits(input: {externalId: "user-ada", amount: 5, reason: "for user-ada",
+    idempotencyKey: "gift user-ada", actor: "Ada Lovelace"}) { userErrors { code } } }"""
 USAGE = """mutation { reportUsage(input: {externalId: "user-ada", eventName: "api_calls", value: 3,
     identifier: "user-ada-1"}) { userErrors { code } } }"""
 WHO = re.compile(r"ada@example\.com|Ada Lovelace|user-ada", re.IGNORECASE)
@@ -91,9 +93,9 @@ def amounts(world):
     }
 
 
-def look_again(world):
+def look_again(world, endpoints=ENDPOINT):
     """What a running gateway does each day; by a process, because who closes a file loses SQLite's locks on it."""
-    assert run("prune", **world.environment()).returncode == 0
+    assert run("prune", **world.environment(), GATEWAY_OUTBOUND_ENDPOINTS=endpoints).returncode == 0
 
 
 def quiet(world):
@@ -115,11 +117,16 @@ def prepare(world):
     world.eventually(lambda: world.rows("credit_account") and world.rows("credit_account")[0]["balance"], 10_000)
     assert world.data(SPEND, headers=SERVICE)["spendCredits"]["credits"]["balance"] == 9_993
     assert world.data(USAGE, headers=SERVICE)["reportUsage"]["userErrors"] == []
-    buy(world, {}, "credits_500", customerEmail="ada@example.com")
-    entry = {"reference": "r", "key": "a", "fingerprint": "f", "action": "customer.update", "by": "service token 1"}
-    entry |= {"external_id": "user-ada", "input": {"email": "ada@example.com"}, "status": "done"}
+    buy(world, {}, "credits_500", customerEmail="ada@example.com", idempotencyKey="ada@example.com 1")
+    assert world.data(GIFT, headers=SERVICE)["grantCredits"]["userErrors"] == []
+    problems = [{"code": "CUSTOMER_UNAVAILABLE", "message": "it is another user's, user-ada", "field": "customerId"}]
+    entry = {"reference": "r", "key": "a", "fingerprint": "f", "action": "customer.link", "by": "service token 1"}
+    entry |= {"external_id": "user-ada", "input": {"email": "ada@example.com"}, "status": "refused"}
+    others = {"reference": "o", "key": "o", "external_id": "user-bob", "input": {"instead_of": "user-ada"}}
     with connected(world.settings.database_url.get_secret_value()) as connection:
-        connection.execute(sa.insert(table_for(AuditEntry)).values(**entry, created=datetime.now(UTC)))
+        for more in ({"problems": problems}, {"problems": None, **others}):
+            row = {**entry, **more, "created": datetime.now(UTC)}
+            connection.execute(sa.insert(table_for(AuditEntry)).values(**row))
     quiet(world)
 
 
@@ -127,7 +134,7 @@ def prepare(world):
 def test_nothing_says_who_it_was_and_nothing_brings_it_back(tmp_path, database_url):
     with make_world(database_url, outbound_endpoints=ENDPOINT, event_catch_up_minutes=0) as world:
         prepare(world)
-        environment = {**world.environment(), "USER": "ops"}
+        environment = {**world.environment(), "USER": "ops", "GATEWAY_OUTBOUND_ENDPOINTS": ENDPOINT}
         (row,) = world.rows("customer", external_id="user-ada")
         (plan,) = world.rows("subscription", customer_id=row["id"])
         refused = run("erase", "user-ada", "--yes", cwd=tmp_path, **environment)
@@ -159,6 +166,8 @@ def test_nothing_says_who_it_was_and_nothing_brings_it_back(tmp_path, database_u
         waiting = {"outbox_message"} if world.rows("outbox_delivery", status="pending") else set()
         assert {name: found for name, found in traces(database_url).items() if name not in waiting} == {}
         assert amounts(world) == before
+        assert [row["key"] for row in world.rows("audit_entry", external_id="user-bob")] == ["o"]
+        assert not WHO.search(repr(world.rows("notification")))
         assert world.rows("customer", external_id="user-bob")[0]["email"] == "bob@example.com"
         if database_url.startswith("sqlite"):
             world._execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -172,11 +181,14 @@ def test_nothing_says_who_it_was_and_nothing_brings_it_back(tmp_path, database_u
         assert "0 differences" in compared.stdout, compared.stdout
         replayed = run("events", "replay", "--since", "2020-01-01", cwd=tmp_path, **environment)
         assert replayed.returncode == 0, replayed.stdout
-        world._execute("UPDATE outbox_delivery SET status = 'delivered', next_attempt_at = NULL")
-        look_again(world)
+        assert "outbox_message" in traces(database_url)
+        look_again(world, endpoints="")  # nobody delivers them any more
         assert traces(database_url) == {}
         assert {row["customer_id"] for row in world.rows("outbox_message")} == {bobs["id"]}
         assert amounts(world) == before
+        opened(world, world.token("user-ada", email="ada@example.com"), "starter_monthly")  # as somebody new
+        assert [each["id"] for each in world.rows("customer", external_id="user-ada")] != [row["id"]]
+        assert world.data(GIFT, headers=SERVICE)["grantCredits"]["userErrors"] == [{"code": "IDEMPOTENCY_KEY_REUSED"}]
 
 
 def test_a_customer_that_is_deleted_at_stripe_leaves_the_payloads_and_not_the_rows(sqlite_url):

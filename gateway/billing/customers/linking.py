@@ -270,10 +270,26 @@ def settle(connection: sa.Connection, claim: CustomerClaim) -> None:
 
     What is asked for the next time has a new key: under the old one Stripe would answer with what is deleted.
     """
+    generation = sa.case((CLAIMS.c.customer_id.is_(None), _next(connection, claim)), else_=CLAIMS.c.generation)
+    connection.execute(sa.update(CLAIMS).where(_is(claim)).values(making=False, generation=generation))
+
+
+def renumber(connection: sa.Connection, claim: CustomerClaim) -> int:
+    """Give an open claim the next number, under which Stripe has not been asked for anything; which."""
+    number = _next(connection, claim)
+    connection.execute(sa.update(CLAIMS).where(_is(claim), CLAIMS.c.customer_id.is_(None)).values(generation=number))
+    return number
+
+
+def is_gone(customer_id: str, connection: sa.Connection) -> bool:
+    """Return whether a customer is known to be deleted."""
+    return bool(connection.execute(sa.select(CUSTOMERS.c.deleted).where(CUSTOMERS.c.id == customer_id)).scalar())
+
+
+def _next(connection: sa.Connection, claim: CustomerClaim) -> int:
     of_user = CLAIMS.c.external_id == claim.external_id
     latest: int = connection.execute(sa.select(sa.func.max(CLAIMS.c.generation)).where(of_user)).scalar_one()
-    generation = sa.case((CLAIMS.c.customer_id.is_(None), latest + 1), else_=CLAIMS.c.generation)
-    connection.execute(sa.update(CLAIMS).where(_is(claim)).values(making=False, generation=generation))
+    return latest + 1
 
 
 def unsettled(connection: sa.Connection) -> list[CustomerClaim]:

@@ -18,7 +18,7 @@ from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.db.rows import first_row
 from gateway.db.tables import table_for
-from gateway.errors import BadInput, GatewayError, RateLimited, StripeFailure, StripeMissing
+from gateway.errors import BadInput, GatewayError, KeyReused, RateLimited, StripeFailure, StripeMissing
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
@@ -182,7 +182,7 @@ class Customers:
         subject = principal.subject or ""
         open_claim = partial(linking.open_claim, subject=subject, email=principal.email, making=True)
         claim = await self._database.transaction(open_claim)
-        creating = asyncio.create_task(self._create(claim))
+        creating = asyncio.create_task(self._create_new(claim))
         try:
             found = await self._list_by_email(principal)
             await asyncio.wait([creating])
@@ -204,6 +204,16 @@ class Customers:
                 return known, not answer.replayed
         await self._give_up(claim, creating)
         return known, False
+
+    async def _create_new(self, claim: CustomerClaim) -> StripeResponse:
+        """Do the same under the next number where the key is of a claim that is gone: erased, or a lost commit."""
+        for _ in range(5):  # more customers than anybody has lost in a day
+            with suppress(KeyReused):
+                answer = await self._create(claim)
+                if not (answer.replayed and await self._database.read(partial(linking.is_gone, answer.object["id"]))):
+                    return answer
+            claim.generation = await self._database.transaction(partial(linking.renumber, claim=claim))
+        return await self._create(claim)
 
     async def _create(self, claim: CustomerClaim) -> StripeResponse:
         """Have Stripe make a customer. The key makes a repeated call give the same one ("Idempotent requests")."""

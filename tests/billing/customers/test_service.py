@@ -160,6 +160,20 @@ async def test_an_unfinished_claim_asks_for_the_same(customers, scripted, fill):
     assert scripted.keys[0].endswith("-1")
 
 
+async def test_what_stripe_made_for_a_claim_that_is_gone_takes_no_customer_from_the_user(
+    customers, database, fill, scripted
+):
+    """As after an erasure: one number is of a customer that is deleted, the next one of another request."""
+    await fill(customer("cus_1", deleted=True))
+    scripted.answer("POST", "/v1/customers", theirs("cus_1"), replayed=True)
+    error = {"type": "idempotency_error", "message": "used with other parameters"}
+    scripted.answer("POST", "/v1/customers", {"error": error}, status=400)
+    scripted.answer("POST", "/v1/customers", theirs("cus_2", email=None))
+    assert (await customers().find_or_make(Principal(subject="ada")))[0].id == "cus_2"
+    assert [key[-2:] for key in scripted.keys] == ["-1", "-2", "-3"]
+    assert await owners(database) == {"cus_1": None, "cus_2": "ada"}
+
+
 async def test_what_stripe_has_under_the_e_mail_is_taken_up(customers, database, scripted):
     """What was made at the same moment goes again."""
     scripted.list("/v1/customers", [theirs("cus_7", metadata={}), theirs("cus_8")])

@@ -22,12 +22,20 @@ class Reader:
     Args:
         stripe: the client.
         retry_after: the pauses in seconds between attempts while Stripe cannot be reached.
+        calls_a_second: at most; None for what is left of Stripe's own limits.
     """
 
-    def __init__(self, stripe: Stripe, retry_after: Sequence[float] = RETRY_AFTER_SECONDS) -> None:
+    def __init__(
+        self,
+        stripe: Stripe,
+        retry_after: Sequence[float] = RETRY_AFTER_SECONDS,
+        *,
+        calls_a_second: int | None = None,
+    ) -> None:
         self.stripe = stripe
         self._retry_after = retry_after
-        self._calls: deque[float] = deque(maxlen=LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND)
+        by_default = LIVE_CALLS_A_SECOND if stripe.livemode else TEST_CALLS_A_SECOND
+        self._calls: deque[float] = deque(maxlen=calls_a_second or by_default)
 
     @property
     def account(self) -> str | None:

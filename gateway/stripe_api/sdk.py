@@ -39,12 +39,19 @@ class _Http(stripe.HTTPXClient):
     at once that took most of a checkout's CPU. And httpx keeps no more than 20 open.
     """
 
-    def __init__(self, *, timeout: float, verify: bool, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        timeout: float,
+        verify: bool,
+        transport: httpx.AsyncBaseTransport | None = None,
+        connections: int = CONNECTIONS,
+    ) -> None:
         super().__init__(timeout=timeout, verify_ssl_certs=False)  # of its own client, which sends nothing
         # one for all connections, also where none speaks TLS and nobody is trusted: httpx would make one for each
         nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else nobody
-        self._free = asyncio.Semaphore(CONNECTIONS)
+        self._free = asyncio.Semaphore(connections)
         self._idle: list[httpx.AsyncClient] = []
         self._is_closed = False
         self._transport = transport

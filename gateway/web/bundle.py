@@ -26,11 +26,12 @@ class Bundle:
     """A module with all that it needs.
 
     Args:
-        entry: below `src/`, such as `elements.js`.
+        entry: such as `elements.js`.
+        sources: where it is.
     """
 
-    def __init__(self, entry: str) -> None:
-        self._entry = (SOURCES / entry).resolve()
+    def __init__(self, entry: str, sources: Path = SOURCES) -> None:
+        self._entry = (sources / entry).resolve()
 
     @cached_property
     def text(self) -> bytes:

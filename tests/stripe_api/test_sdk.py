@@ -74,9 +74,11 @@ async def test_who_only_says_that_it_is_stripe_is_told_nothing(server, tmp_path)
     await client.close_async()
 
 
-async def test_calls_one_after_the_other_share_a_connection_and_many_wait_for_a_free_one(server, monkeypatch):
-    monkeypatch.setattr(sdk, "CONNECTIONS", 3)
-    client, url = sdk._Http(timeout=10, verify=False), f"http://127.0.0.1:{server.server_port}/v1/products"
+async def test_calls_one_after_the_other_share_a_connection_and_many_wait_for_a_free_one(server):
+    client, url = (
+        sdk._Http(timeout=10, verify=False, connections=3),
+        f"http://127.0.0.1:{server.server_port}/v1/products",
+    )
     for _ in range(3):
         assert (await client.request_async("get", url, {}))[:2] == (b"{}", 200)
     assert len(server.peers) == 1

@@ -56,16 +56,15 @@ async def test_who_calls_the_gateway_by_a_hostile_name_gets_no_markup_of_it(clie
     assert "<script>alert" not in page.text
 
 
-def test_two_modules_with_the_same_name_for_something_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr("gateway.web.bundle.SOURCES", tmp_path)
+def test_two_modules_with_the_same_name_for_something_are_refused(tmp_path):
     (tmp_path / "one.js").write_text("export const same = 1;\n")
     (tmp_path / "two.js").write_text(
         'import { same } from "./one.js";\n\nconst same2 = same;\nexport const other = same2;\n'
     )
-    assert b"export { other };" in Bundle("two.js").text
+    assert b"export { other };" in Bundle("two.js", tmp_path).text
     (tmp_path / "two.js").write_text('import "./one.js";\n\nfunction same() {}\n')
     with pytest.raises(ValueError, match="both have a `same`"):
-        _ = Bundle("two.js").text
+        _ = Bundle("two.js", tmp_path).text
 
 
 def test_nothing_is_ever_parsed_as_html_or_styled_inline():

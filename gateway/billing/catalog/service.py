@@ -31,7 +31,7 @@ from gateway.models.mirrored import Price, Product
 from gateway.observability import metrics
 from gateway.settings import Settings
 
-PAUSE_SECONDS = 1.0  # between two attempts to read while the database is down
+PAUSE_SECONDS = 1.0
 LOAD_SECONDS = 5.0
 MAX_CHANGES = 1_000  # more rows than this are read with all others
 TOPIC = "catalog"
@@ -50,9 +50,17 @@ class Catalog:
         settings: the default currency.
         database: where the mirror is.
         hears: whether everything is heard that was committed 50 ms ago, by any process (`Notifications.is_current`).
+        pause_seconds: between two attempts to read while the database is down.
     """
 
-    def __init__(self, settings: Settings, database: Database, hears: Callable[[], bool] = lambda: True) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        database: Database,
+        hears: Callable[[], bool] = lambda: True,
+        *,
+        pause_seconds: float = PAUSE_SECONDS,
+    ) -> None:
         self._currency = settings.default_currency
         self._database = database
         self._hears = hears
@@ -61,6 +69,7 @@ class Catalog:
         self._present = 0  # the generation that `_snapshot` has seen
         self._whole = 1  # the generation for which everything must be read
         self._loading: asyncio.Task[Snapshot] | None = None
+        self._pause_seconds = pause_seconds
         self._pause_until = 0.0
         self._versions = Batches(database, _versions, most=sys.maxsize, queue_limit=sys.maxsize, reads=True)
 
@@ -123,7 +132,7 @@ class Catalog:
                 version = await self._versions.do(None)
         except Exception as error:  # noqa: BLE001 - as in `_load`
             log.warning("catalog.not_read", error=type(error).__name__)
-            self._pause_until = time.monotonic() + PAUSE_SECONDS
+            self._pause_until = time.monotonic() + self._pause_seconds
         else:
             self._compare(snapshot, version)
 
@@ -141,7 +150,7 @@ class Catalog:
             if self._snapshot is None:
                 raise DatabaseUnavailable("the catalogue cannot be read from the database") from error
             # whatever it was, an old catalogue is better than none
-            self._pause_until = time.monotonic() + PAUSE_SECONDS
+            self._pause_until = time.monotonic() + self._pause_seconds
             return self._snapshot
         finally:
             if self._wanted == generation:

@@ -63,12 +63,14 @@ class Sessions:
     Args:
         mirror: the copy of Stripe; the intents are in the same database.
         stripe: where the sessions are.
+        refresh_pause_seconds: how long who asks after a session that was read shares that reading.
     """
 
-    def __init__(self, mirror: Mirror, stripe: Stripe) -> None:
+    def __init__(self, mirror: Mirror, stripe: Stripe, *, refresh_pause_seconds: float = REFRESH_PAUSE_SECONDS) -> None:
         self._mirror = mirror
         self._database = mirror.database
         self._stripe = stripe
+        self._refresh_pause_seconds = refresh_pause_seconds
         self._refreshing: dict[str, asyncio.Task[None]] = {}
 
     async def find(self, id: str) -> CheckoutSession | None:
@@ -286,7 +288,7 @@ class Sessions:
         if task is None:
             task = self._refreshing[id] = asyncio.create_task(self._try_to_read(id))
             task.add_done_callback(
-                lambda _: asyncio.get_running_loop().call_later(REFRESH_PAUSE_SECONDS, self._refreshing.pop, id)
+                lambda _: asyncio.get_running_loop().call_later(self._refresh_pause_seconds, self._refreshing.pop, id)
             )
         await asyncio.shield(task)
 

@@ -74,23 +74,33 @@ class Lots:
     Args:
         condition: which of both.
         order: the columns that order them.
+        size: how many are read at once.
     """
 
-    def __init__(self, condition: sa.ColumnElement[bool], order: Sequence[sa.Column[Any]]) -> None:
-        self._condition = condition
-        self._order = order
-        self._page = self.of(sa.bindparam("account")).with_only_columns(*LOTS.c, remaining.label("left")).limit(PAGE)
-        self.first = PreparedQuery(lambda _: self._page)
+    def __init__(self, condition: sa.ColumnElement[bool], order: Sequence[sa.Column[Any]], *, size: int = PAGE) -> None:
+        self.condition = condition
+        self.order = order
+        self._size = size
+        self._page = self.of(sa.bindparam("account")).with_only_columns(*LOTS.c, remaining.label("left")).limit(size)
+        self._first = PreparedQuery(lambda _: self._page)
 
     def of(self, account_id: Any) -> sa.Select[Any]:
         """Return the query of the ids of an account's."""
-        whose = LOTS.c.customer_id == account_id, is_open, is_filled, self._condition
-        return sa.select(LOTS.c.id).where(*whose).order_by(*self._order)
+        whose = LOTS.c.customer_id == account_id, is_open, is_filled, self.condition
+        return sa.select(LOTS.c.id).where(*whose).order_by(*self.order)
 
-    def after(self, account_id: str, last: Any) -> sa.Select[Any]:
+    def each(self, connection: sa.Connection, account_id: str) -> Iterator[Any]:
+        """Yield an account's; only as many are read as somebody asks for."""
+        page = self._first.rows(connection, account=account_id)
+        yield from page
+        while len(page) == self._size:
+            page = list(connection.execute(self._after(account_id, page[-1])))
+            yield from page
+
+    def _after(self, account_id: str, last: Any) -> sa.Select[Any]:
         """Return the query of the page after a lot."""
-        values = (sa.bindparam(None, getattr(last, column.name), type_=column.type) for column in self._order)
-        return self._page.where(sa.tuple_(*self._order) > sa.tuple_(*values)).params(account=account_id)
+        values = (sa.bindparam(None, getattr(last, column.name), type_=column.type) for column in self.order)
+        return self._page.where(sa.tuple_(*self.order) > sa.tuple_(*values)).params(account=account_id)
 
 
 ENDING = Lots(LOTS.c.expires_at.is_not(None), (LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id))
@@ -207,11 +217,7 @@ class Account:
         Only as many are read as somebody asks for.
         """
         for kind in (ENDING, LASTING):
-            page = kind.first.rows(self.connection, account=self.id)
-            yield from page
-            while len(page) == PAGE:
-                page = list(self.connection.execute(kind.after(self.id, page[-1])))
-                yield from page
+            yield from kind.each(self.connection, self.id)
 
     def _all(
         self,

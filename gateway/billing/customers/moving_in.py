@@ -25,7 +25,7 @@ from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Customer
 
 CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
-AT_A_TIME = 400
+BATCH_SIZE = 400
 LONGEST_ID = 255
 
 
@@ -70,7 +70,13 @@ class Known(NamedTuple):
 
 
 async def move_in(
-    pairs: Sequence[Pair], desk: CustomerDesk, database: Database, stripe: Reader, action: Callable[..., Action] | None
+    pairs: Sequence[Pair],
+    desk: CustomerDesk,
+    database: Database,
+    stripe: Reader,
+    action: Callable[..., Action] | None,
+    *,
+    batch_size: int = BATCH_SIZE,
 ) -> AsyncIterator[Result]:
     """Link every pair that contradicts nothing, and yield what became of each.
 
@@ -80,14 +86,15 @@ async def move_in(
         database: the mirror.
         stripe: is asked for customers that the mirror does not have.
         action: makes the entry of the audit log; None only looks.
+        batch_size: how many are looked up in the mirror at once.
 
     Raises:
         StripeUnavailable: Stripe cannot be reached; a second run goes on from there.
     """
     distinct = list(dict.fromkeys(pairs))
     whose = Counter(pair.customer_id for pair in distinct), Counter(pair.external_id for pair in distinct)
-    for start in range(0, len(distinct), AT_A_TIME):
-        batch = distinct[start : start + AT_A_TIME]
+    for start in range(0, len(distinct), batch_size):
+        batch = distinct[start : start + batch_size]
         known = await _known(database, batch)
         for pair in batch:
             found = _contradiction(pair, *whose) or _as_known(pair, known.owners)

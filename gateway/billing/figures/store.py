@@ -27,7 +27,7 @@ log = structlog.get_logger()
 KEEPS_FIGURES: Final = "figures"
 """Under which a connection knows whether figures are kept: only where somebody can see them."""
 KINDS: Final = frozenset({"invoice", "subscription"})
-BATCH, PAGE = 50, 500
+BATCH_SIZE, PAGE_SIZE = 50, 500
 IDLE_SECONDS: Final = 1.0
 UNKNOWN: Final = -1
 """In the place of the revisions of a customer who could not be reckoned."""
@@ -62,10 +62,12 @@ class Figures:
 
     Args:
         database: the mirror.
+        page_size: how many customers are looked through at once.
     """
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, *, page_size: int = PAGE_SIZE) -> None:
         self._database = database
+        self._page_size = page_size
 
     async def run(self) -> None:
         """Look through all customers once, and reckon whoever is marked, until cancelled."""
@@ -84,7 +86,7 @@ class Figures:
         """Mark the customers whose figures are not of their present rows: written while no figures were kept."""
         reached = ""
         while True:
-            ids = await self._database.read(partial(_page, after=reached))
+            ids = await self._database.read(partial(_page, after=reached, size=self._page_size))
             if not ids:
                 return
             stale = await self._database.read(partial(_stale, ids=ids))
@@ -98,8 +100,8 @@ def is_waiting(connection: sa.Connection) -> bool:
     return connection.execute(sa.select(KEPT.c.customer_id).where(sa.text("due")).limit(1)).first() is not None
 
 
-def _page(connection: sa.Connection, after: str) -> Sequence[str]:
-    query = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id > after).order_by(CUSTOMERS.c.id).limit(PAGE)
+def _page(connection: sa.Connection, after: str, size: int) -> Sequence[str]:
+    query = sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.id > after).order_by(CUSTOMERS.c.id).limit(size)
     return connection.execute(query).scalars().all()
 
 
@@ -120,9 +122,9 @@ def _stale(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
     return [each for each, revisions in found.items() if kept.get(each) != revisions and account_of(each)[0] is None]
 
 
-def reckon(connection: sa.Connection) -> int:
-    """Reckon some of the customers that are marked, and return how many."""
-    due = sa.select(KEPT.c.customer_id, KEPT.c.parts).where(sa.text("due")).limit(BATCH)
+def reckon(connection: sa.Connection, most: int = BATCH_SIZE) -> int:
+    """Reckon so many of the customers that are marked at most, and return how many."""
+    due = sa.select(KEPT.c.customer_id, KEPT.c.parts).where(sa.text("due")).limit(most)
     rows = connection.execute(due.with_for_update(skip_locked=True)).all()
     if not rows:
         return 0

@@ -34,7 +34,7 @@ log = structlog.get_logger()
 
 BATCH, LEASE, IDLE_SECONDS = 50, timedelta(seconds=30), 0.5
 WORK_SECONDS = 10.0
-FIND = 1_000
+PAGE_SIZE = 1_000
 FIND_SECONDS = 60.0
 
 CUSTOMERS, SUBSCRIPTIONS = table_for(Customer), table_for(Subscription)
@@ -48,10 +48,12 @@ class AccessChangePublisher:
     Args:
         database: the mirror and the outbox.
         grace: how long access goes on after the first failed charge.
+        page_size: how many customers are looked for at once whom nobody has marked.
     """
 
-    def __init__(self, database: Database, grace: timedelta) -> None:
+    def __init__(self, database: Database, grace: timedelta, *, page_size: int = PAGE_SIZE) -> None:
         self._database = database
+        self._page_size = page_size
         self._grace = grace
         self._found_to, self._has_found_all = "", False  # here, so that a round that fails goes on where it was
         self.queue = LeaseQueue(
@@ -92,7 +94,8 @@ class AccessChangePublisher:
     async def _find_page(self) -> bool:
         """Look at the next customers with a subscription, which an index has in order; whether there are more."""
         customer = SUBSCRIPTIONS.c.customer_id
-        page = sa.select(customer).where(customer > self._found_to).distinct().order_by(customer).limit(FIND)
+        after = sa.select(customer).where(customer > self._found_to)
+        page = after.distinct().order_by(customer).limit(self._page_size)
         ids = await self._database.read(partial(_scalars, page))
         watched = sa.select(WATCHES.c.customer_id).where(WATCHES.c.customer_id.in_(ids))
         ours = [each for each in ids if account_of(each)[0] is None]

@@ -5,10 +5,11 @@ from datetime import UTC, datetime
 import pytest
 import sqlalchemy as sa
 
-from gateway.billing.credits import ledger
 from gateway.billing.credits.ledger import (
     ACCOUNTS,
+    ENDING,
     ENTRIES,
+    LASTING,
     LONG_AGO,
     LOTS,
     Account,
@@ -51,7 +52,7 @@ def entries(connection: sa.Connection) -> list[tuple[str, int, int, str | None]]
 def test_lots_are_read_in_their_order_as_far_as_something_is_left(connection):
     account(connection, lot("b"), lot("a", 7), lot("c", spent=100), lot("d", expires=1), lot("e", customer_id="cus_2"))
     lasting = Lots(LOTS.c.expires_at.is_(None), (LOTS.c.id,))
-    assert [(row.id, row.left) for row in lasting.first.rows(connection, account="cus_1")] == [("a", 7), ("b", 100)]
+    assert [(row.id, row.left) for row in lasting.each(connection, "cus_1")] == [("a", 7), ("b", 100)]
 
 
 def test_an_entry_moves_the_balance_and_is_told(connection):
@@ -137,11 +138,12 @@ def test_lots_are_spent_in_the_order_in_which_they_run_out(connection):
     assert [row.left for row in mine.lots()] == [100] * 5
 
 
-@pytest.mark.parametrize("expires", [9, None])
-def test_of_many_lots_each_is_read_once(connection, monkeypatch, expires):
-    monkeypatch.setattr(ledger, "PAGE", 3)
-    mine = account(connection, *(lot(name, expires=expires, granted_at=at(day)) for day, name in enumerate("dbacefg")))
-    assert "".join(row.id for row in mine.lots()) == "dbacefg"
+@pytest.mark.parametrize(("kind", "expires"), [(ENDING, 9), (LASTING, None)])
+@pytest.mark.parametrize("names", ["dbacefg", "dba", ""])
+def test_of_many_lots_each_is_read_once(connection, kind, expires, names):
+    account(connection, *(lot(name, expires=expires, granted_at=at(day)) for day, name in enumerate(names)))
+    by_threes = Lots(kind.condition, kind.order, size=3)
+    assert "".join(row.id for row in by_threes.each(connection, "cus_1")) == names
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,6 @@ import sqlalchemy as sa
 
 from gateway.billing.audit import ENTRIES, Action, AuditLog
 from gateway.billing.checkout.sessions import Sessions
-from gateway.billing.customers import moving_in
 from gateway.billing.customers.directory import CustomerDesk
 from gateway.billing.customers.moving_in import Outcome, Pair, move_in
 from gateway.billing.customers.service import CUSTOMERS, Customers
@@ -32,9 +31,11 @@ def moved(database, mirror, stripe, scripted):
     customers, close_checkouts = Customers(settings, mirror, stripe), Sessions(mirror, stripe).close_all
     desk = CustomerDesk(customers, mirror, stripe, AuditLog(database), close_checkouts=close_checkouts)
 
-    async def move(pairs: Sequence[tuple[str, str]], *, look: bool = False) -> list[tuple[str, str, Outcome]]:
+    async def move(
+        pairs: Sequence[tuple[str, str]], *, look: bool = False, **options: int
+    ) -> list[tuple[str, str, Outcome]]:
         listed = [Pair(*pair) for pair in pairs]
-        found = [each async for each in move_in(listed, desk, database, stripe, None if look else BY)]
+        found = [each async for each in move_in(listed, desk, database, stripe, None if look else BY, **options)]
         assert all(bool(each.why) is (each.outcome in {CONFLICT, Outcome.INVALID}) for each in found)
         whys.extend(each.why for each in found)
         return [(*each.pair, each.outcome) for each in found]
@@ -78,7 +79,7 @@ async def test_pairs_that_contradict_each_other_are_left_and_one_that_stands_twi
     ]
     pairs.append(("a", "cus_5"))
     expected = [*((*pair, CONFLICT) for pair in pairs[:4]), (longest, "cus_4", WOULD), ("a", "cus_5", WOULD)]
-    assert await moved(pairs, look=True) == expected
+    assert await moved(pairs, look=True, batch_size=2) == expected
     assert len(set(moved.whys)) == 3, "several customers, several users, nothing"
     assert set((await owners(database)).values()) == {None}
 
@@ -166,9 +167,8 @@ async def test_what_an_operator_takes_from_its_user_meanwhile_is_left(moved, dat
     assert await owners(database) == {"cus_1": "ada", "cus_2": None}
 
 
-async def test_a_list_is_read_by_batches_and_contradictions_are_found_across_them(moved, fill, monkeypatch):
-    monkeypatch.setattr(moving_in, "AT_A_TIME", 2)
+async def test_a_list_is_read_by_batches_and_contradictions_are_found_across_them(moved, fill):
     await fill(*(customer(f"cus_{number}") for number in range(1, 6)))
     pairs = [(f"user_{number}", f"cus_{number}") for number in range(1, 6)] + [("user_6", "cus_1")]
     expected = [(*pair, CONFLICT if pair[1] == "cus_1" else WOULD) for pair in pairs]
-    assert await moved(pairs, look=True) == expected
+    assert await moved(pairs, look=True, batch_size=2) == expected

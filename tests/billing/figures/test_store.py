@@ -55,10 +55,9 @@ def test_who_is_reckoned_anew_is_taken_off_the_sums_first(connection):
     assert kept(connection) == {"cus_1": (6, False), "cus_2": (0, False)}
 
 
-def test_so_many_are_reckoned_at_a_time(connection, monkeypatch):
-    monkeypatch.setattr(store, "BATCH", 2)
+def test_so_many_are_reckoned_at_a_time(connection):
     mark(connection, ["cus_1", "cus_2", "cus_3"])
-    assert [reckon(connection) for _ in range(3)] == [2, 1, 0]
+    assert [reckon(connection, 2) for _ in range(3)] == [2, 1, 0]
 
 
 def test_each_column_is_what_the_rules_take_it_for(connection):
@@ -120,13 +119,12 @@ def test_who_is_written_about_is_marked_where_figures_are_kept(connection, keeps
     assert kept(connection).keys() == marked
 
 
-async def test_whose_rows_were_written_while_no_figures_were_kept_are_marked(database, fill, monkeypatch):
-    monkeypatch.setattr(store, "PAGE", 3)
+async def test_whose_rows_were_written_while_no_figures_were_kept_are_marked(database, fill):
     names = ["A", *(f"cus_{number}" for number in range(7))]
     await fill(*map(customer, (*names, "acct_1/cus_1")), *PRICES, subscription("sub_1", customer_id="acct_1/cus_1"))
     await fill(*(bill(f"in_{name}", line(-3, 27), customer_id=name) for name in names[:-1]))
     await fill(subscription("sub_2", customer_id="cus_1", revision=3))
-    figures = Figures(database)
+    figures = Figures(database, page_size=3)
     await figures.look_through()
     assert (await database.read(kept)).keys() == {*names[:-1]}
     await database.transaction(reckon)

@@ -12,7 +12,6 @@ from gateway.billing.pricing import yaml_file
 from gateway.billing.pricing.at_stripe import pull, read
 from gateway.billing.pricing.changes import changes
 from gateway.billing.pricing.push import push
-from gateway.mirror import reader
 from gateway.mirror.reader import Reader
 from gateway.runtime import compose
 from gateway.sandbox import SandboxOptions, create_sandbox
@@ -23,9 +22,8 @@ COST = ("currency", "unit_amount_decimal", "tiers", "recurring", "product", "cus
 
 
 @contextlib.asynccontextmanager
-async def runtime_of(url, monkeypatch):
+async def runtime_of(url):
     """A runtime whose Stripe is offline and within this process."""
-    monkeypatch.setattr(reader, "TEST_CALLS_A_SECOND", 100_000)
     transport = httpx.ASGITransport(create_sandbox(SandboxOptions()))
     settings = Settings.load(stripe_secret_key="sk_test_x", stripe_api_base="http://127.0.0.1:1", database_url=url)
     runtime = compose(settings, transport=transport)
@@ -33,9 +31,14 @@ async def runtime_of(url, monkeypatch):
     await runtime.close()
 
 
+async def at_stripe_of(runtime):
+    """What is for sale at Stripe, read as fast as the offline Stripe answers."""
+    return await read(Reader(runtime.stripe, calls_a_second=100_000))
+
+
 async def pushed(runtime, file, kill_after=None):
     """Push, until the end or a kill; the steps that were planned."""
-    known = await read(Reader(runtime.stripe))
+    known = await at_stripe_of(runtime)
     steps = changes(file, known)
     async for _ in push(steps[:kill_after], known, runtime.stripe, runtime.mirror):
         pass
@@ -44,10 +47,10 @@ async def pushed(runtime, file, kill_after=None):
 
 async def at_random(runtime, maker, file):
     """Push a file with kills until it is there; what Stripe has then."""
-    before = await read(Reader(runtime.stripe))
+    before = await at_stripe_of(runtime)
     while steps := await pushed(runtime, file, maker.random.randint(1, 6)):
         assert len(steps) < 200
-    after = await read(Reader(runtime.stripe))
+    after = await at_stripe_of(runtime)
     for price_id, price in before.prices.items():  # nobody's price has changed
         assert {name: after.prices[price_id].get(name) for name in COST} == {name: price.get(name) for name in COST}
         assert price["currency_options"].items() <= after.prices[price_id]["currency_options"].items()
@@ -78,27 +81,27 @@ async def plays(runtime, seed):
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-async def test_a_pushed_file_is_what_is_pulled_and_pushing_it_again_changes_nothing(sqlite_url, monkeypatch, seed):
-    async with runtime_of(sqlite_url, monkeypatch) as runtime:
+async def test_a_pushed_file_is_what_is_pulled_and_pushing_it_again_changes_nothing(sqlite_url, seed):
+    async with runtime_of(sqlite_url) as runtime:
         await plays(runtime, seed)
 
 
-async def test_two_pushes_that_were_planned_at_the_same_moment_make_one_price(sqlite_url, monkeypatch):
-    async with runtime_of(sqlite_url, monkeypatch) as runtime:
-        known = await read(Reader(runtime.stripe))
+async def test_two_pushes_that_were_planned_at_the_same_moment_make_one_price(sqlite_url):
+    async with runtime_of(sqlite_url) as runtime:
+        known = await at_stripe_of(runtime)
         file = pull(known).catalogue
         file.products["prod_NwStarter000001"].prices["starter_monthly"].amount = 950
         for _ in range(2):
             async for _ in push(changes(file, known), known, runtime.stripe, runtime.mirror):
                 pass
-        after = await read(Reader(runtime.stripe))
+        after = await at_stripe_of(runtime)
         assert len(after.prices) == len(known.prices) + 1
         assert changes(file, after) == []
 
 
-async def test_a_tax_that_the_file_leaves_out_stays_as_it_is(sqlite_url, monkeypatch):
-    async with runtime_of(sqlite_url, monkeypatch) as runtime:
-        known = await read(Reader(runtime.stripe))
+async def test_a_tax_that_the_file_leaves_out_stays_as_it_is(sqlite_url):
+    async with runtime_of(sqlite_url) as runtime:
+        known = await at_stripe_of(runtime)
         file = pull(known).catalogue
         price = known.by_key()["starter_monthly"]
         in_file = file.products[price["product"]].prices["starter_monthly"]
@@ -119,7 +122,7 @@ async def test_a_tax_that_the_file_leaves_out_stays_as_it_is(sqlite_url, monkeyp
 
 @pytest.mark.soak
 @pytest.mark.parametrize("part", range(4))
-async def test_many_files_are_pushed_and_pulled(new_sqlite, monkeypatch, part):
+async def test_many_files_are_pushed_and_pulled(new_sqlite, part):
     for seed in range(100 + part, 100 + MANY, 4):
-        async with runtime_of(new_sqlite(), monkeypatch) as runtime:
+        async with runtime_of(new_sqlite()) as runtime:
             await plays(runtime, seed)

@@ -8,7 +8,6 @@ import pytest
 import sqlalchemy as sa
 import structlog
 
-from gateway.billing.subscriptions import access_changes
 from gateway.billing.subscriptions.access_changes import AccessChangePublisher, count_due_customers
 from gateway.models.outbound import AccessWatch
 from gateway.outbound.access_watch import WATCHES
@@ -196,21 +195,20 @@ async def test_it_finds_and_looks_while_it_runs(database, fill):
     await asyncio.gather(running, return_exceptions=True)
 
 
-async def test_all_pages_are_gone_through_at_once_and_then_it_rests(database, fill, monkeypatch):
-    monkeypatch.setattr(access_changes, "FIND", 1)
+async def test_all_pages_are_gone_through_at_once_and_then_it_rests(database, fill):
     await fill(*(subscription(f"sub_{n}", customer_id=f"cus_{n}") for n in (1, 2, 3)))
     pages: list[str] = []
     sa.event.listen(database._reader, "before_cursor_execute", lambda *given: pages.append(given[2]))
-    running = asyncio.create_task(AccessChangePublisher(database, GRACE).run())
+    running = asyncio.create_task(AccessChangePublisher(database, GRACE, page_size=1).run())
 
     async def found():
-        return len(await rows(database, WATCHES))
+        return len(await rows(database, WATCHES)), len([each for each in pages if "DISTINCT" in each])
 
-    await eventually_async(found, 3, 20)
-    await asyncio.sleep(0.2)
+    await eventually_async(found, (3, 4), 20)  # the last page is empty
+    await asyncio.sleep(0.2)  # without a rest it would begin anew meanwhile
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
-    assert len([each for each in pages if "DISTINCT" in each]) == 4, "the last one is empty"
+    assert await found() == (3, 4)
 
 
 async def test_nothing_is_done_where_nobody_is_told(database, fill):

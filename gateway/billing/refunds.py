@@ -153,7 +153,11 @@ class Refunds:
     async def _refund(self, wanted: MoneyBack, attempt: Attempt) -> Json:
         invoice = await self._mirror.refresh(self._stripe, "invoice", wanted.invoice_id)
         made, payments = [], []
-        for payment in await self._payments(wanted.invoice_id):
+        paid_by = await self._payments(wanted.invoice_id)
+        if not paid_by:
+            message = "no payment at Stripe has paid this invoice"
+            raise Rejected(Problem(ProblemCode.INVOICE_NOT_REFUNDABLE, message, "invoiceId"))
+        for payment in paid_by:
             which = {"payment_intent": payment.intent}
             refund = await self._earlier(attempt, REFUNDS, **which) if attempt.again else None
             made.append(refund) if refund else payments.append(payment)
@@ -193,7 +197,9 @@ class Refunds:
         if note is None:
             paid = invoice["status"] == "paid"
             if paid and invoice["amount_paid"]:
-                await self._payments(wanted.invoice_id)  # what went back of them counts
+                await self._payments(
+                    wanted.invoice_id
+                )  # what went back of them counts; what was paid elsewhere has none
             amount = await self._amount(wanted, _paid(invoice) if paid else invoice["amount_remaining"], paid=paid)
             details = {"reason": wanted.reason, "memo": wanted.memo, "credit_amount": amount if paid else None}
             note = await self._do(CREDIT_NOTES, attempt, amount=amount, **which, **details)
@@ -204,16 +210,10 @@ class Refunds:
     async def _payments(self, invoice_id: str) -> list["Payment"]:
         """Return the payments at Stripe that have paid an invoice, in the order in which they go back.
 
-        Their charges are brought up to date.
-
-        Raises:
-            Rejected: no payment at Stripe has paid it.
+        Their charges are brought up to date. What was paid outside of Stripe has none.
         """
         answer = await self._stripe.get("/v1/invoice_payments", invoice=invoice_id, status="paid", limit=100)
         listed = [each for each in answer.object["data"] if each["payment"].get("payment_intent")]
-        if not listed:
-            message = "no payment at Stripe has paid this invoice"
-            raise Rejected(Problem(ProblemCode.INVOICE_NOT_REFUNDABLE, message, "invoiceId"))
         await self._mirror.store_page(answer, answer.object["data"])
         found = []
         for each in listed:

@@ -52,10 +52,12 @@ def of_payment(intent_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
 def _of_charges(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     """Sum what went back of some charges.
 
-    The part of an authorisation that was never taken counts as refunded at Stripe, and does not here.
+    The part of an authorisation that was never taken counts as refunded at Stripe, and does not here. A dispute that is
+    told in another currency than its charge's is of all of it: its amount says nothing about a part.
     """
+    disputed = sa.case((DISPUTES.c.currency == CHARGES.c.currency, DISPUTES.c.amount), else_=CHARGES.c.amount)
     refunded = CHARGES.c.amount_refunded - (CHARGES.c.amount - CHARGES.c.amount_captured)
-    lost = _sum(DISPUTES, DISPUTES.c.amount, DISPUTES.c.charge_id == CHARGES.c.id, DISPUTES.c.status == "lost")
+    lost = _sum(DISPUTES, disputed, DISPUTES.c.charge_id == CHARGES.c.id, DISPUTES.c.status == "lost")
     return _sum(CHARGES, sa.case((refunded > 0, refunded), else_=0) + lost, which)
 
 

@@ -232,6 +232,7 @@ CREDITS = {
         IN | {"amount": "700", "credit_amount": "700"},
     ),
     "of one that was paid with nothing": ([], {"amount_paid": 0}, {}, BAD),
+    "of one that was paid outside of Stripe": ([], {}, {"amount": 100}, IN | {"amount": "100", "credit_amount": "100"}),
     "of an open one": ([], OPEN, {}, IN | {"amount": "600"}),
     "more than is open": ([], OPEN, {"amount": 601}, BAD),
     "of an open one of which a payment went back": (

@@ -35,6 +35,11 @@ RETURNED = {
     "one of it is a refund": ([charge("ch_1", 301, **PAID, **PART)], 1, 1),
     "less than that": ([charge("ch_1", 200, **PAID, **PART), charge("ch_2", 50, **PAID)], 50, 50),
     "a lost dispute": ([charge("ch_1", **PAID), dispute("dp_1", "ch_1", 400)], 400, 400),
+    "that is told in another currency": (
+        [charge("ch_1", **PAID), dispute("dp_1", "ch_1", 9, currency="eur")],
+        900,
+        900,
+    ),
     "one that is won": ([charge("ch_1", **PAID), dispute("dp_1", "ch_1", 400, "won")], 0, 0),
     "one that is open": ([charge("ch_1", **PAID), dispute("dp_1", "ch_1", 400, "needs_response")], 0, 0),
     "two": ([charge("ch_1", **PAID), *(dispute(f"dp_{n}", "ch_1", 100) for n in range(2))], 200, 200),

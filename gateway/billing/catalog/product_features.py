@@ -16,6 +16,8 @@ from functools import cached_property
 from gateway.billing.catalog.credit_kinds import is_kind
 from gateway.models.mirrored import Product
 
+MAX_LIMIT = 2**53 - 1
+"""The highest limit: what JavaScript's numbers hold exactly. A higher one in metadata is this one."""
 _LIMIT, _PER_UNIT, _USE, _OVERAGE = "limit_", "_per_unit", "use_", "overage_"
 NAME = "feature_"
 """What the key of the metadata begins with that has a feature's name."""
@@ -181,7 +183,8 @@ def _named(meta: Mapping[str, str]) -> list[str]:
 
 def _limit(meta: Mapping[str, str], key: str) -> Limit:
     text = meta[key].strip()
-    return Limit(int(text) if text.isdecimal() else 0, _is_true(meta.get(key + _PER_UNIT, "")))
+    amount = min(int(text), MAX_LIMIT) if text.isascii() and text.isdecimal() else 0
+    return Limit(amount, _is_true(meta.get(key + _PER_UNIT, "")))
 
 
 def _is_true(text: str) -> bool:

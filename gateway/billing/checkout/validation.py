@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from gateway.billing.checkout.request import CheckoutRequest
 from gateway.billing.customers.addresses import bad_email
 from gateway.billing.redirects import redirect_problem
+from gateway.billing.subscriptions.own_pauses import PAUSED_BY_CUSTOMER
+from gateway.billing.subscriptions.trial_end import RISEN
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.settings import Settings
 
@@ -14,6 +16,8 @@ MIN_GUEST_KEY = 16
 # Stripe, "Metadata": up to 50 keys, names of up to 40 characters without brackets, values of up to 500.
 MAX_METADATA, MAX_METADATA_KEY, MAX_METADATA_VALUE = 50, 40, 500
 RESERVED = "gateway_"
+_OWN = RESERVED, PAUSED_BY_CUSTOMER, RISEN
+"""With these the keys begin that the gateway writes itself, and goes by."""
 
 
 def check(request: CheckoutRequest, settings: Settings, *, guest: bool) -> list[Problem]:
@@ -72,7 +76,7 @@ def _metadata(entries: tuple[tuple[str, str], ...]) -> Iterator[Problem]:
         why = f"a key must have 1 to {MAX_METADATA_KEY} characters, without square brackets"
     elif any(len(value) > MAX_METADATA_VALUE for _, value in entries):
         why = f"a value may have {MAX_METADATA_VALUE} characters"
-    elif any(key.startswith(RESERVED) for key, _ in entries):
-        why = f"keys that begin with {RESERVED} are the gateway's own: name yours otherwise"
+    elif any(key.startswith(_OWN) for key, _ in entries):
+        why = f"keys that begin with {', '.join(_OWN)} are the gateway's own: name yours otherwise"
     if why:
         yield Problem(ProblemCode.METADATA_INVALID, why, "metadata")

@@ -1,6 +1,7 @@
 """Read what a price says about credits. It changes nothing.
 
-A price says in its metadata how many credits one unit brings; what it does not say is read from its product:
+A price says in its metadata how many credits one unit brings; what it does not say is read from its product. A price
+that is billed by use brings only what its own metadata say: the product's credits are those of its plans.
 
 - `credits`: a whole number, for each unit of the quantity;
 - `credits_rollover`: `true` keeps the credits of a subscription; otherwise they end with the period of the line;
@@ -81,7 +82,8 @@ def read_rules(connection: sa.Connection, price_ids: Collection[str]) -> dict[st
     found = {}
     for row in connection.execute(_RULES, {"ids": [*price_ids]}).mappings() if price_ids else ():
         interval = Interval(row["interval"], row["interval_count"] or 1) if row["interval"] else None
-        found[row["id"]] = CreditRule({**(row["product_meta"] or {}), **row["meta"]}, dict(row), interval)
+        shared = {} if row["usage_type"] == "metered" else row["product_meta"] or {}
+        found[row["id"]] = CreditRule({**shared, **row["meta"]}, dict(row), interval)
     return found
 
 

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from enum import Enum
 from typing import Any, NamedTuple
 
-from gateway.billing.catalog.product_features import ProductFeatures
+from gateway.billing.catalog.product_features import MAX_LIMIT, ProductFeatures
 from gateway.billing.subscriptions.access import Access, Reason, Step, described
 from gateway.billing.subscriptions.counted import Counted, counted
 from gateway.billing.subscriptions.for_life import is_for_life
@@ -199,4 +199,4 @@ def _limit(feature: str, giving: Iterable[SubscriptionItem], offers: Offers) -> 
         return None
     flat = max((limit.amount for _, limit in stated if not limit.per_unit), default=0)
     units = ((1 if item.quantity is None else item.quantity, limit.amount) for item, limit in stated if limit.per_unit)
-    return flat + sum(quantity * amount for quantity, amount in units)
+    return min(MAX_LIMIT, flat + sum(quantity * amount for quantity, amount in units))

@@ -10,6 +10,7 @@ it was given for: no purchase of the buyer's takes the gift back, and none makes
 price of the same product is kept in mind in the subscription's metadata, so that no other product is measured by it.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
@@ -26,6 +27,7 @@ CREATE_INVOICE = "create_invoice"
 RISEN = "given_trial_dearer_by"
 """A key of a subscription's metadata: how much more a year, in minor units, the plan of a trial that the seller gave
 costs by now, because the buyer took a dearer price of the same product."""
+_FRACTION = re.compile(r"\d{1,30}(/[1-9]\d{0,29})?", re.ASCII)
 
 
 def trial_of(present: SubscriptionState) -> datetime | None:
@@ -108,10 +110,8 @@ def _sum(present: SubscriptionState, targets: Sequence[Target], snapshot: Snapsh
 
 def _risen(present: SubscriptionState) -> Fraction:
     """Return how much dearer a year a given trial has become; nothing where nobody can read it."""
-    try:
-        return max(Fraction(0), Fraction(present.subscription.meta.get(RISEN, "0")))
-    except (ValueError, ZeroDivisionError):
-        return Fraction(0)
+    said = present.subscription.meta.get(RISEN, "")
+    return Fraction(said) if _FRACTION.fullmatch(said) else Fraction(0)
 
 
 def trial_marks(

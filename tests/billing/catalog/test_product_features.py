@@ -35,6 +35,14 @@ from harness.rows import product
                 ListedFeature("audit", "Audit log", None),
             ],
         ),
+        (
+            {"meta": {"features": "a,b,c", "limit_a": f"{2**63}", "limit_b": "-5", "limit_c": "٣"}},
+            [
+                ListedFeature("a", "a", Limit(2**53 - 1, per_unit=False)),  # as much as can be told
+                ListedFeature("b", "b", Limit(0, per_unit=False)),
+                ListedFeature("c", "c", Limit(0, per_unit=False)),
+            ],
+        ),
         ({"entitlements": ["sso"]}, [ListedFeature("sso", "sso", None)]),  # read before names were kept
     ],
 )

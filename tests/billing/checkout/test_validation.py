@@ -65,6 +65,8 @@ EMAIL = [("EMAIL_INVALID", "customerEmail")]
         ({"metadata": (("k", "v" * 501),)}, METADATA),
         ({"metadata": (("gateway_user", "v"),)}, METADATA),
         ({"metadata": (("my_gateway_user", "v"),)}, []),
+        ({"metadata": (("paused_by_customer_until_1", "0"),)}, METADATA),
+        ({"metadata": (("given_trial_dearer_by", "0"),)}, METADATA),
     ],
 )
 def test_what_must_be_fixed(asked, expected):

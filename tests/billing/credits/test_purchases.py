@@ -63,6 +63,16 @@ LINES = {
     "no quantity, as of metered use": ([line(-3, 27, quantity=None)], [plan()], []),
     "no credits": ([MONTH], [plan(meta={})], []),
     "of the product": ([MONTH], [plan(meta={}), product("pro", meta={"credits": "7"})], [(7, 7, END)]),
+    "of the product of a price that is billed by use": (
+        [line(-3, 27, quantity=500)],
+        [plan(meta={}, usage_type="metered"), product("pro", meta={"credits": "7"})],
+        [],
+    ),
+    "of such a price itself": (
+        [line(-3, 27, quantity=500)],
+        [plan(credits="2", usage_type="metered"), product("pro", meta={"credits_rollover": "true"})],
+        [(1000, 1000, END)],
+    ),
     "of the price before the product": ([MONTH], [plan(), product("pro", meta={"credits": "7"})], [(100, 100, END)]),
     "both together": (
         [MONTH],

@@ -15,6 +15,7 @@ OFFERS = snapshot(
     product("large", meta={"features": "boards", "limit_boards": "20"}),
     product("endless", meta={"features": " boards , sso "}),
     product("seat", meta={"features": "boards", "limit_boards": "10", "limit_boards_per_unit": "true"}),
+    product("vast", meta={"features": "boards", "limit_boards": f"{2**62}", "limit_boards_per_unit": "true"}),
     product("slip", meta={"features": "boards", "limit_boards": "many"}),
     product("other", meta={"limit_boards": "1"}),
     product("plain"),
@@ -63,6 +64,7 @@ def boards(*states, active: tuple[str, ...] = ()) -> tuple[bool, int | None]:
         ([held("basic"), held("large", id="sub_2", access=REFUSED)], (True, 5)),
         ([held("basic"), held("endless", id="sub_2", access=REFUSED)], (True, 5)),
         ([held(("per_unit", 3))], (True, 10)),
+        ([held(("vast", 3), ("vast", 2))], (True, 2**53 - 1)),
         ([held(("per_unit", 3), "basic")], (True, 10)),
         ([held("missing")], (False, None)),  # a product that the catalogue does not have
     ],

@@ -141,6 +141,12 @@ def dearer(by: str, price_id: str = "week"):
         (dearer("-9", "month"), [{**ITEM, "price": "bigger"}], None, None),
         (dearer("1/0", "month"), [{**ITEM, "price": "as dear"}], 11, None),
         (dearer("much", "month"), [{**ITEM, "price": "as dear"}], 11, None),
+        (
+            dearer("1e999999999", "month"),
+            [{**ITEM, "price": "as dear"}],
+            11,
+            None,
+        ),  # written out it would fill the memory
         (trying(price_id="tried"), [{**ITEM, "price": "month"}], None, None),  # the catalogue's own trial
         (trying(status="active"), [{**ITEM, "price": "week"}], None, None),
     ],

@@ -1,7 +1,7 @@
 """What can be wrong with a database that answers: it cannot be written, or its file is another one."""
 
+import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import sqlalchemy as sa
@@ -22,7 +22,7 @@ LOOKS = 5
 
 
 class DatabaseFile:
-    """The file of a SQLite database, known by its inode.
+    """The file of a SQLite database, and its log beside it, known by their inodes.
 
     A process that has opened a file goes on writing to it after somebody has deleted or replaced it: all of that would
     be acknowledged, and gone with the process.
@@ -32,24 +32,42 @@ class DatabaseFile:
     """
 
     def __init__(self, url: URL) -> None:
-        self._path = Path(url.database) if url.drivername == "sqlite" and url.database else None
-        self._opened = self._identity()
+        self._path = url.database if url.drivername == "sqlite" else None
+        self._log = f"{self._path}-wal" if self._path else None
+        self._opened = _identity(self._path)
+        self._logged: Identity | None = None
 
     def check(self) -> None:
-        """Check that it is still the file that was opened.
+        """Check that both are still those that were opened.
 
         Raises:
-            DatabaseUnavailable: it was deleted or replaced.
+            DatabaseUnavailable: one of them was deleted or replaced.
         """
-        if self._path and self._identity() != self._opened:
+        if self._path and _identity(self._path) != self._opened:
             raise DatabaseUnavailable(f"{self._path} was deleted or replaced; put it back, or restart the gateway")
+        if self._logged and _identity(self._log) != self._logged:
+            raise DatabaseUnavailable(f"{self._log} was deleted; restart the gateway, then run `gateway reconcile`")
 
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat() if self._path else None
-        except OSError:
-            return None
-        return (found.st_dev, found.st_ino) if found else None
+    def note_log(self) -> None:
+        """Note, within a transaction, which log this process writes to; it stays while a connection is open."""
+        if self._logged is None:
+            self._logged = _identity(self._log)
+
+    def forget_log(self, *_: object) -> None:
+        """Take whatever log there is next for the right one: SQLite deletes it with the last connection."""
+        self._logged = None
+
+
+Identity = tuple[int, int]
+"""The device and inode of a file."""
+
+
+def _identity(path: str | None) -> Identity | None:
+    try:
+        found = os.stat(path) if path else None  # noqa: PTH116 - for each reading; a Path takes twice as long
+    except OSError:
+        return None
+    return (found.st_dev, found.st_ino) if found else None
 
 
 def write_problem(connection: sa.Connection) -> str | None:

@@ -98,6 +98,8 @@ class Database:
         for engine in (self._reader, self._writer):
             sa.event.listen(engine, "connect", self._set_clock)
         self._file = DatabaseFile(self.url)
+        for name in ("connect", "close"):
+            sa.event.listen(self._writer, name, self._file.forget_log)
         self._is_closed = False
         self._shared: sa.Connection | None = None  # of SQLite's one writer, while several transactions share it
         most = GROUP if self.is_sqlite else 1
@@ -192,6 +194,7 @@ class Database:
             try:
                 self._file.check()
                 with self._writer.begin() as self._shared:
+                    self._file.note_log()
                     results = []
                     for piece in pieces:
                         results.append(result_of(piece))
@@ -211,6 +214,7 @@ class Database:
                 return self._work(self._shared, work)
         self._file.check()
         with self._writer.begin() as connection:
+            self._file.note_log()
             return self._work(connection, work)
 
     def _work(self, connection: sa.Connection, work: Callable[[sa.Connection], T]) -> tuple[T, set[str]]:

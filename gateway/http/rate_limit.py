@@ -20,6 +20,7 @@ from gateway.auth.principal import Principal
 from gateway.errors import RateLimited, SettingsError
 from gateway.settings import Settings
 from gateway.settings.values import MEMORY, Limit, limits_of
+from gateway.stripe_api.circuit_breaker import CircuitBreaker
 
 if TYPE_CHECKING:
     from limits.aio.storage import Storage
@@ -50,11 +51,11 @@ class RateLimiter:
         self, settings: Settings, *, clock: Callable[[], float] = time.monotonic, max_keys: int = MAX_KEYS
     ) -> None:
         url = settings.rate_limit_storage.get_secret_value()
-        storage = None if url == MEMORY else _redis(url)
+        storage, breaker = None if url == MEMORY else _redis(url), CircuitBreaker(clock=clock)
 
         def counter(action: str, rate: str) -> Counter:
             limits = limits_of(rate)
-            shared = SharedCounter(storage, action, limits) if storage else None
+            shared = SharedCounter(storage, action, limits, breaker) if storage else None
             return Counter(action, FixedWindowCounter(limits, clock=clock, max_keys=max_keys), shared)
 
         self._requests = counter("request", settings.rate_limit_requests)
@@ -175,14 +176,20 @@ class Counter:
             raise RateLimited(f"too many {self._action}s: wait {wait} s, then try again", retry_after=wait)
 
     async def _count_shared(self, key: str, amount: int) -> int | None:
-        """Count some for all processes."""
+        """Count some for all processes; for this one alone while Redis is away."""
         from limits.errors import StorageError
 
+        shared = self._shared
+        if shared is None or shared.breaker.retry_after():
+            return self._own.count(key, amount)
         try:
-            return await self._shared.count(key, amount) if self._shared else None
+            wait = await shared.count(key, amount)
         except StorageError as error:
+            shared.breaker.failure()
             log.warning("rates.storage_away", error=type(error.storage_error).__name__)
             return self._own.count(key, amount)
+        shared.breaker.success()
+        return wait
 
 
 class FixedWindowCounter:
@@ -235,14 +242,16 @@ class SharedCounter:
         storage: the library's.
         action: part of the names in Redis.
         limits: so many in so many seconds.
+        breaker: of the storage, which all counters share: one that does not answer costs each request a second.
     """
 
-    def __init__(self, storage: "Storage", action: str, limits: Sequence[Limit]) -> None:
+    def __init__(self, storage: "Storage", action: str, limits: Sequence[Limit], breaker: CircuitBreaker) -> None:
         from limits import RateLimitItemPerSecond
         from limits.aio.strategies import FixedWindowRateLimiter
 
         self._limiter = FixedWindowRateLimiter(storage)
         self._action = action
+        self.breaker = breaker
         self._items = [RateLimitItemPerSecond(limit.amount, limit.seconds) for limit in limits]
 
     async def count(self, key: str, amount: int = 1) -> int | None:

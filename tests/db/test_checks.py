@@ -1,7 +1,9 @@
 """A database that answers and cannot be used: read-only, replaced, damaged."""
 
+import asyncio
 import contextlib
 import shutil
+from functools import partial
 from pathlib import Path
 
 import psycopg
@@ -81,6 +83,19 @@ def test_a_file_that_is_taken_away_from_a_running_gateway_acknowledges_nothing_m
         aside.rename(path)
         assert world.client.get(f"{world.url}/readyz").status_code == 200
         assert world.deliver(an_event(world)).status_code == 200
+
+
+async def test_a_log_that_is_deleted_beside_its_file_acknowledges_nothing_more(sqlite_url):
+    database = runtime_at(sqlite_url).database
+    write = partial(database.transaction, lambda connection: connection.execute(sa.text("DELETE FROM lease")).rowcount)
+    await write()
+    await asyncio.to_thread(Path(f"{database.url.database}-wal").unlink)
+    for verb in write, partial(migrations.current, database):
+        with pytest.raises(DatabaseUnavailable, match=r"-wal was deleted"):
+            await verb()
+    database._writer.dispose()  # as when its one connection was lost
+    await write()
+    await database.close()
 
 
 def test_the_doctor_finds_damaged_pages(sqlite_url):

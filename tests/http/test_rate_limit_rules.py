@@ -1,5 +1,6 @@
 """The rules of counting, with a clock of the test's own: no HTTP, no database."""
 
+import asyncio
 import time
 import tracemalloc
 
@@ -10,6 +11,7 @@ from gateway.errors import RateLimited
 from gateway.http.rate_limit import MAX_KEYS, FixedWindowCounter, RateLimiter, rate_limit_key
 from gateway.settings import Settings
 from gateway.settings.values import limits_of
+from gateway.stripe_api.circuit_breaker import FAILURES, PAUSE_SECONDS
 
 OFF = dict.fromkeys(
     [name for name in Settings.model_fields if name.startswith("rate_limit_") and name != "rate_limit_storage"], "off"
@@ -143,6 +145,25 @@ async def test_requests_are_admitted_at_once_where_this_process_counts(limiter):
     assert here.admit(None)
     elsewhere = limiter(rate_limit_requests="2/minute", rate_limit_storage="redis://127.0.0.1:1/0")
     assert not elsewhere.admit("192.0.2.1")
+
+
+async def test_a_redis_that_does_not_answer_is_not_asked_for_each_request(limiter, clock):
+    asked = []
+
+    async def hang_up(_, writer):
+        asked.append(writer)
+        writer.close()
+
+    async with await asyncio.start_server(hang_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        here = limiter(rate_limit_requests="100/minute", rate_limit_storage=f"redis://127.0.0.1:{port}/0")
+        counts = []
+        for pause in (*[0] * FAILURES, *[0] * 20, PAUSE_SECONDS, 0):
+            clock.now += pause
+            await here.request("192.0.2.1")
+            counts.append(len(asked))
+    assert counts == sorted(counts)
+    assert counts[0] < counts[FAILURES - 1] == counts[-3] < counts[-2] == counts[-1]
 
 
 async def test_the_wait_is_told(limiter):

@@ -275,7 +275,7 @@ class World:
         name = request.headers["webhook-id"]
         self.tell(f"told {body['type']} {name[-6:]}{' again' if name in self.taken else ''}")
         self.taken.setdefault(name, body)
-        return httpx.Response(200, request=request)
+        return httpx.Response(200, stream=httpx.ByteStream(b""), request=request)
 
 
 class _Crossings(Crossings):

@@ -4,7 +4,12 @@
 left out of account: a mistake in metadata never keeps a plan from being sold.
 """
 
+from typing import Final
+
 from gateway.models.mirrored import Price, Product
+
+HIGHEST: Final = 2**31 - 1
+"""What GraphQL's `Int` can tell, and so the most that either number says."""
 
 
 def quantity_range(price: Price, product: Product) -> tuple[int, int | None]:
@@ -37,5 +42,5 @@ def _number(name: str, price: Price, product: Product) -> int | None:
     for meta in (price.meta or {}, product.meta or {}):
         text = meta.get(name, "").strip()
         if text.isascii() and text.isdigit() and int(text[:12]) > 0:
-            return int(text[:12])
+            return min(int(text[:12]), HIGHEST)
     return None

@@ -17,7 +17,8 @@ from harness.rows import price, product
         ({"min_quantity": "many", "max_quantity": "-1"}, {}, (1, None)),
         ({"min_quantity": "\u0663", "max_quantity": "\u00b2"}, {}, (1, None)),
         ({"min_quantity": "7", "max_quantity": "4"}, {}, (7, 7)),
-        ({"max_quantity": "1234567890123"}, {}, (1, 123456789012)),
+        ({"max_quantity": "2147483647"}, {}, (1, 2**31 - 1)),
+        ({"min_quantity": "2147483648", "max_quantity": "1234567890123"}, {}, (2**31 - 1, 2**31 - 1)),
         ({"max_quantity": "0000000000001"}, {}, (1, None)),
     ],
 )

@@ -240,7 +240,7 @@ RESOURCES: dict[str, Resource] = {
             invoice_mapping.invoice,
             lists=("lines",),
             expanded=("payments",),
-            immutable=("customer_id", "subscription_id", "created"),
+            immutable=("customer_id", "created"),  # a draft by hand may get its subscription with its lines
         ),
         Resource("coupon", Coupon, "/v1/coupons", columns.coupon, named_by_seller=True),
         Resource("promotion_code", PromotionCode, "/v1/promotion_codes", columns.promotion_code),

@@ -130,10 +130,13 @@ def test_a_pack_bought_with_a_plan_stays_when_the_period_ends(world, ada, produc
 def test_what_an_invoice_by_hand_bills_of_a_change_is_for_its_time(world, ada, product):
     bought = buy(world, ada, price(world, product, 100, unit_amount=1000))
     world.eventually(lambda: balance(world), 100)
+    made = world.stripe("POST", "/v1/invoices", customer=ada, default_payment_method=bought["default_payment_method"])
+    world.eventually(lambda: world.rows("invoice", id=made["id"]))
     seats = {"items[0][id]": bought["items"]["data"][0]["id"], "items[0][quantity]": 3}
     world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **seats)  # waits for the next invoice
-    waiting = {"customer": ada, "pending_invoice_items_behavior": "include"}
-    made = world.stripe("POST", "/v1/invoices", default_payment_method=bought["default_payment_method"], **waiting)
+    waiting = world.stripe("GET", "/v1/invoiceitems", customer=ada, pending="true")["data"]
+    lines = {f"lines[{place}][invoice_item]": each["id"] for place, each in enumerate(waiting)}
+    world.stripe("POST", f"/v1/invoices/{made['id']}/add_lines", **lines)
     assert world.stripe("POST", f"/v1/invoices/{made['id']}/pay")["parent"] is None
     world.eventually(lambda: world.rows("invoice", id=made["id"], status="paid"))
     applied(world, "ada")

@@ -90,14 +90,27 @@ def test_of_two_events_in_one_second_neither_is_believed_and_stripe_is_asked(wor
 
 @both_databases
 def test_a_deletion_is_final_whatever_comes_after_it(world):
-    product, later = a_product(world)
-    world.deliver(world.event("product.deleted", product, created=later))
-    assert sold(world, product) is False
-
-    resurrection = world.event("product.updated", {**product, "name": "Back"}, created=later + 60)
+    ada = world.stripe("POST", "/v1/customers", name="Ada")
+    world.eventually(lambda: world.rows("customer", id=ada["id"]))
+    later = int(time.time()) + 60
+    world.deliver(world.event("customer.deleted", ada, created=later))
+    resurrection = world.event("customer.updated", {**ada, "name": "Back"}, created=later + 60)
     assert world.deliver(resurrection).status_code == 200
+    (row,) = world.rows("customer", id=ada["id"])
+    assert (row["deleted"], row["name"], world.status_of(resurrection)) == (True, "Ada", "stale")
+
+
+def test_whether_a_product_is_there_again_under_the_id_of_a_deleted_one_stripe_is_asked(world):
+    product, later = a_product(world)
+    gone = {**product, "id": "prod_gone"}
+    for each in (product, gone):
+        world.deliver(world.event("product.deleted", each, created=later))
     assert sold(world, product) is False
-    assert world.status_of(resurrection) == "stale"
+    again = [world.event("product.updated", {**each, "name": "Back"}, created=later + 60) for each in (product, gone)]
+    for event in again:
+        assert world.deliver(event).status_code == 200
+    world.eventually(lambda: {world.status_of(event) for event in again}, {"applied"})
+    assert (name_of(world, product), world.rows("product", id="prod_gone")[0]["deleted"]) == (product["name"], True)
 
 
 def test_a_deletion_that_overtakes_the_creation_stays_a_deletion(world):

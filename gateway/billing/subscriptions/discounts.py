@@ -76,11 +76,15 @@ async def promotion_code(stripe: Stripe, code: str, customer_id: str | None) -> 
     """
     if not code.strip() or len(code) > MAX_CODE:
         return None
-    answer = await stripe.get("/v1/promotion_codes", code=code.strip(), active="true", limit=100)
+    asked = {"code": code.strip(), "active": "true", "limit": 100}
+    page = (await stripe.get("/v1/promotion_codes", **asked)).object
     by_customer: dict[str | None, dict[str, Any]] = {}
-    for found in answer.object["data"]:
-        by_customer.setdefault(id_of(found["customer"]), found)
-    return by_customer.get(customer_id) or by_customer.get(None)
+    while True:
+        for found in page["data"]:
+            by_customer.setdefault(id_of(found["customer"]), found)
+        if customer_id in by_customer or not page["has_more"]:
+            return by_customer.get(customer_id) or by_customer.get(None)
+        page = (await stripe.get("/v1/promotion_codes", **asked, starting_after=page["data"][-1]["id"])).object
 
 
 async def used_before(database: Database, customer_id: str, coupon_id: str) -> bool:

@@ -280,6 +280,14 @@ async def test_which_promotion_code_is_meant(checkout, scripted, found, chosen):
     assert written(scripted)[0][2]["discounts[0][promotion_code]"] == chosen
 
 
+async def test_a_code_is_found_behind_a_hundred_of_the_same_text(checkout, scripted):
+    others = [{"id": f"p{number}", "customer": f"cus_{number}"} for number in range(100)]
+    scripted.list(CODES, others, [{"id": "p", "customer": None}])
+    await checkout().create(ANONYMOUS, ask("month", promotion_code="HALF"))
+    assert written(scripted)[0][2]["discounts[0][promotion_code]"] == "p"
+    assert [asked.get("starting_after") for _, path, asked in scripted.calls if path == CODES] == [None, "p99"]
+
+
 async def test_a_guest_has_no_code_of_somebodys(checkout, scripted):
     scripted.list(CODES, [{"id": "p2", "customer": "cus_1"}, {"id": "p1", "customer": None}])
     await checkout().create(ANONYMOUS, ask("month", promotion_code="HALF"))

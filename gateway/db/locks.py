@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from gateway.db.database import Database
 from gateway.db.notifications import publish
+from gateway.db.queries import PreparedQuery
 from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable, RateLimited, StripeUnavailable
@@ -172,9 +173,11 @@ def _lease(dialect: str) -> Any:
 
 
 def _is_taken(name: str, connection: sa.Connection) -> bool:
-    until = connection.execute(sa.select(LEASES.c.until).where(LEASES.c.name == name)).scalar()
     now = datetime.now(UTC)
-    return until is not None and now <= until <= now + LEASE + CLOCKS
+    return any(now <= row.until <= now + LEASE + CLOCKS for row in _UNTIL.rows(connection, lease=name))
+
+
+_UNTIL = PreparedQuery(lambda _: sa.select(LEASES.c.until).where(LEASES.c.name == sa.bindparam("lease")))
 
 
 def _release(name: str, holder: str, connection: sa.Connection) -> None:

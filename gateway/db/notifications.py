@@ -51,6 +51,7 @@ _CLEAR = sa.delete(NOTIFICATIONS).where(NOTIFICATIONS.c.id <= sa.bindparam("newe
 _LATER = PreparedQuery(
     lambda _: sa.select(NOTIFICATIONS).where(NOTIFICATIONS.c.id > sa.bindparam("last")).order_by(NOTIFICATIONS.c.id)
 )
+_NEWEST = PreparedQuery(lambda _: sa.select(sa.func.max(NOTIFICATIONS.c.id).label("id")))
 _NOTIFY = sa.select(sa.func.pg_notify(CHANNEL, sa.bindparam("payload", type_=sa.Text)))
 
 
@@ -76,7 +77,7 @@ class Notifications:
 
     def __init__(self) -> None:
         self._origin = uuid.uuid4().hex
-        self._waiting: defaultdict[str, set[asyncio.Event]] = defaultdict(set)
+        self._waiting: defaultdict[str, dict[asyncio.Event, None]] = defaultdict(dict)  # who came first is told first
         self._callbacks: defaultdict[str, list[Callable[[], None]]] = defaultdict(list)
         self._followers: list[Callable[[Collection[str] | None], None]] = []
         self._current_at = self._asked_at = float("-inf")
@@ -214,7 +215,7 @@ class Notifications:
         self._tell([*self._callbacks, *self._waiting])
 
     def _tell(self, topics: Iterable[str]) -> None:
-        for topic in topics:
+        for topic in sorted(topics):
             for callback in self._callbacks.get(topic, ()):
                 callback()
             for event in self._waiting.get(topic, ()):
@@ -231,7 +232,7 @@ class TopicSubscription:
         heard: how often `wait` has returned.
     """
 
-    def __init__(self, waiting: defaultdict[str, set[asyncio.Event]]) -> None:
+    def __init__(self, waiting: defaultdict[str, dict[asyncio.Event, None]]) -> None:
         self.heard = 0
         self._event = asyncio.Event()
         self._waiting = waiting
@@ -241,14 +242,14 @@ class TopicSubscription:
         """Hear of these topics too; whether any of them is new. What was read of a new one before may be old."""
         new = set(topics) - self._topics
         for topic in new:
-            self._waiting[topic].add(self._event)
+            self._waiting[topic][self._event] = None
         self._topics |= new
         return bool(new)
 
     def close(self) -> None:
         """Hear of nothing any more."""
         for topic in self._topics:
-            self._waiting[topic].discard(self._event)
+            self._waiting[topic].pop(self._event, None)
             if not self._waiting[topic]:
                 del self._waiting[topic]
         self._topics.clear()
@@ -286,7 +287,8 @@ def _insert() -> Any:
 
 
 def _last_notification(connection: sa.Connection) -> int:
-    return connection.execute(sa.select(sa.func.max(NOTIFICATIONS.c.id))).scalar() or 0
+    (found,) = _NEWEST.rows(connection)
+    return found.id or 0
 
 
 def _notifications_after(last: int, connection: sa.Connection) -> Sequence[Any]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import sqlalchemy as sa
 
 from gateway.db.notifications import publish
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.statements import insert_rows, write_rows
 from gateway.db.tables import table_for
 from gateway.mirror.effects import Effect, Written
@@ -211,31 +212,29 @@ def _classify_rejected(connection: sa.Connection, refused: Sequence[Candidate]) 
     """Return why the guard refused: the row is final or surely newer (STALE), or nobody can tell (UNCLEAR)."""
     rows: dict[tuple[str, str], Any] = {}
     for table in {table_for(candidate.resource.table) for candidate in refused}:
-        ids = [candidate.id for candidate in refused if candidate.row[0] == table.name]
-        rows |= {(table.name, row["id"]): row for row in connection.execute(_rows(table), {"ids": ids}).mappings()}
+        ids = json_array(candidate.id for candidate in refused if candidate.row[0] == table.name)
+        rows |= {(table.name, row.id): row for row in _by_id(table).rows(connection, ids=ids)}
     items = items_of(connection, [candidate.id for candidate in refused if "_items" in candidate.columns])
     return [_classify(candidate, rows[candidate.row], items) for candidate in refused]
 
 
 @cache
-def _rows(table: sa.Table) -> sa.Select[Any]:
-    return sa.select(table).where(table.c.id.in_(sa.bindparam("ids", expanding=True)))
+def _by_id(table: sa.Table) -> PreparedQuery:
+    return PreparedQuery(lambda dialect: sa.select(table).where(in_json_array(dialect, table.c.id, "ids")))
 
 
 def _classify(candidate: Candidate, row: Any, items: dict[str, Json]) -> WriteResult:
-    if row["deleted"] and candidate.resource.named_by_seller and not candidate.deleted:
-        return WriteResult.UNCLEAR if candidate.as_of >= row["as_of"] else WriteResult.STALE  # of that name, a new one?
-    if row["deleted"] or row.get("status") in candidate.resource.final_statuses:
+    if row.deleted and candidate.resource.named_by_seller and not candidate.deleted:
+        return WriteResult.UNCLEAR if candidate.as_of >= row.as_of else WriteResult.STALE  # of that name, a new one?
+    if row.deleted or getattr(row, "status", None) in candidate.resource.final_statuses:
         return WriteResult.STALE
-    if (
-        candidate.as_of < row["as_of"] - row["staleness_seconds"]
-    ):  # at its latest it was read before all that the row knows
+    if candidate.as_of < row.as_of - row.staleness_seconds:  # at its latest it was read before all that the row knows
         return WriteResult.STALE
     columns = dict(candidate.columns)
     same = items.get(candidate.id, {}) == {item["id"]: item for item in columns.pop("_items", ())}
     return (
         WriteResult.STALE
-        if same and all(row[name] == value for name, value in columns.items())
+        if same and all(getattr(row, name) == value for name, value in columns.items())
         else WriteResult.UNCLEAR
     )
 

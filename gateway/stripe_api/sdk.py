@@ -5,7 +5,8 @@ It is imported with the first call to Stripe: the SDK and its two HTTP libraries
 
 import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from functools import cache
 from http import HTTPStatus
 from typing import Any
 
@@ -32,6 +33,12 @@ CONNECTIONS = 100
 stripe.enable_telemetry = False  # otherwise the SDK writes a file into the home directory
 
 
+@cache
+def _trusts_nobody() -> ssl.SSLContext:
+    """Return what connections are made with of which none speaks TLS."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 class _Http(stripe.HTTPXClient):
     """The SDK's HTTP client over connections of which each has a client of its own; the last used is used next.
 
@@ -47,10 +54,10 @@ class _Http(stripe.HTTPXClient):
         transport: httpx.AsyncBaseTransport | None = None,
         connections: int = CONNECTIONS,
     ) -> None:
-        super().__init__(timeout=timeout, verify_ssl_certs=False)  # of its own client, which sends nothing
-        # one for all connections, also where none speaks TLS and nobody is trusted: httpx would make one for each
-        nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else nobody
+        super(stripe.HTTPXClient, self).__init__(verify_ssl_certs=False)  # its own makes a client that nobody uses
+        self._timeout = timeout
+        # one for all connections: httpx would make one for each
+        self._context = ssl.create_default_context(cafile=stripe.ca_bundle_path) if verify else _trusts_nobody()
         self._free = asyncio.Semaphore(connections)
         self._idle: list[httpx.AsyncClient] = []
         self._is_closed = False
@@ -80,8 +87,12 @@ class _Http(stripe.HTTPXClient):
     async def close_async(self) -> None:
         """Close the connections, those of requests that are under way as soon as they end."""
         self._is_closed = True
-        for client in (self._client_async, *self._idle):
+        for client in self._idle:
             await client.aclose()
+
+    def sleep_async(self, secs: float) -> Awaitable[None]:
+        """Wait before the next try."""
+        return asyncio.sleep(secs)
 
 
 class Client(stripe.StripeClient):

@@ -42,24 +42,28 @@ plan anew each time, which takes longer than it does to read.
 """
 
 _PRESENT, _LIMIT = sa.bindparam("present", type_=ACCOUNTS.c.clock.type), sa.bindparam("limit", type_=sa.Integer)
-_OVER = (
-    sa.select(LOTS.c.customer_id)
-    .where(is_filled, LOTS.c.expires_at <= _PRESENT)
-    .order_by(LOTS.c.expires_at)
-    .limit(_LIMIT)
-)
-_ON_TEST_CLOCKS = (
-    sa.select(ACCOUNTS.c.customer_id)
-    .where(ACCOUNTS.c.clock > _PRESENT)
-    .where(
-        sa.exists().where(
-            is_open,
-            is_filled,
-            LOTS.c.customer_id == ACCOUNTS.c.customer_id,
-            LOTS.c.expires_at <= ACCOUNTS.c.clock,
-        )
+_OVER = PreparedQuery(
+    lambda _: (
+        sa.select(LOTS.c.customer_id)
+        .where(is_filled, LOTS.c.expires_at <= _PRESENT)
+        .order_by(LOTS.c.expires_at)
+        .limit(_LIMIT)
     )
-    .limit(_LIMIT)
+)
+_ON_TEST_CLOCKS = PreparedQuery(
+    lambda _: (
+        sa.select(ACCOUNTS.c.customer_id)
+        .where(ACCOUNTS.c.clock > _PRESENT)
+        .where(
+            sa.exists().where(
+                is_open,
+                is_filled,
+                LOTS.c.customer_id == ACCOUNTS.c.customer_id,
+                LOTS.c.expires_at <= ACCOUNTS.c.clock,
+            )
+        )
+        .limit(_LIMIT)
+    )
 )
 _ENTRY = sa.insert(ENTRIES).returning(ENTRIES.c.id)
 _BALANCE = sa.update(ACCOUNTS).where(ACCOUNTS.c.customer_id == sa.bindparam("whose"))
@@ -103,6 +107,19 @@ class Lots:
         return self._page.where(sa.tuple_(*self.order) > sa.tuple_(*values)).params(account=account_id)
 
 
+def _lots_where(*conditions: sa.ColumnElement[bool] | sa.TextClause) -> PreparedQuery:
+    """Return the query of those lots of an account of which something holds, in the order in which they are spent."""
+    mine = sa.select(LOTS, remaining.label("left")).where(LOTS.c.customer_id == sa.bindparam("account"), *conditions)
+    return PreparedQuery(lambda _: mine.order_by(*SPENT_FIRST))
+
+
+_CARRYING = _lots_where(is_carrying)
+_OWING = _lots_where(is_open, remaining < sa.literal_column("0"))
+_RUN_OUT = _lots_where(
+    is_open,
+    LOTS.c.expires_at <= sa.bindparam("moment", type_=LOTS.c.expires_at.type),
+    sa.or_(remaining > sa.literal_column("0"), LOTS.c.expired > sa.literal_column("0")),
+)
 ENDING = Lots(LOTS.c.expires_at.is_not(None), (LOTS.c.expires_at, LOTS.c.granted_at, LOTS.c.id))
 LASTING = Lots(LOTS.c.expires_at.is_(None), (LOTS.c.granted_at, LOTS.c.id))
 
@@ -176,19 +193,19 @@ class Account:
         self._carry_spends()
 
     def _take_back_spends(self) -> None:
-        for lot in self._all(is_carrying):
-            debts = lot["debts"]
+        for lot in _CARRYING.rows(self.connection, account=self.id):
+            debts = lot.debts
             for debtor_id, carried in sorted(debts.items()):
                 again = self.connection.execute(sa.select(remaining).where(LOTS.c.id == debtor_id)).scalar() or 0
                 if (amount := min(carried, again)) > 0:
-                    debts = self._move_spend(lot["id"], debts, debtor_id, -amount)
+                    debts = self._move_spend(lot.id, debts, debtor_id, -amount)
 
     def _carry_spends(self) -> None:
-        for debtor in self._all(is_open, remaining < 0):
-            owed = -debtor["left"]
+        for debtor in _OWING.rows(self.connection, account=self.id):
+            owed = -debtor.left
             for lot in self.lots():
                 amount = min(owed, lot.left)
-                self._move_spend(lot.id, lot.debts, debtor["id"], amount)
+                self._move_spend(lot.id, lot.debts, debtor.id, amount)
                 owed -= amount
                 if not owed:
                     break
@@ -204,12 +221,11 @@ class Account:
 
     def expire(self) -> None:
         """Write down what has run out. What was refunded after it ran out is taken from that, not from the living."""
-        over = LOTS.c.expires_at <= self.now
-        for lot in self._all(is_open, over, sa.or_(remaining > 0, LOTS.c.expired > 0)):
-            target = max(0, lot["granted"] - lot["revoked"] - lot["spent"])
-            change = target - lot["expired"]
-            self.add_to_lot(lot["id"], "expired", change)
-            self.append("expire", -change, lot_id=lot["id"], purchase_id=lot["purchase_id"])
+        for lot in _RUN_OUT.rows(self.connection, account=self.id, moment=self.now):
+            target = max(0, lot.granted - lot.revoked - lot.spent)
+            change = target - lot.expired
+            self.add_to_lot(lot.id, "expired", change)
+            self.append("expire", -change, lot_id=lot.id, purchase_id=lot.purchase_id)
 
     def lots(self) -> Iterator[Any]:
         """Yield the lots with something left, in the order in which they are spent: what expires first comes first.
@@ -218,13 +234,6 @@ class Account:
         """
         for kind in (ENDING, LASTING):
             yield from kind.each(self.connection, self.id)
-
-    def _all(
-        self,
-        *conditions: sa.ColumnElement[bool] | sa.TextClause,
-    ) -> list[Any]:
-        mine = sa.select(LOTS, remaining.label("left")).where(LOTS.c.customer_id == self.id, *conditions)
-        return list(self.connection.execute(mine.order_by(*SPENT_FIRST)).mappings())
 
 
 def lock_accounts(connection: sa.Connection, clocks: dict[str, datetime]) -> dict[str, Account]:
@@ -274,5 +283,5 @@ def expire_credits(connection: sa.Connection, limit: int = 100) -> int:
 def expired_accounts(connection: sa.Connection, limit: int = 1) -> Sequence[str]:
     """Return accounts with credits that have run out and are not written down; at most `limit`."""
     given = {"present": now(connection), "limit": limit}
-    found = (each for query in (_OVER, _ON_TEST_CLOCKS) for each in connection.execute(query, given).scalars())
+    found = (row.customer_id for query in (_OVER, _ON_TEST_CLOCKS) for row in query.rows(connection, **given))
     return list(dict.fromkeys(found))[:limit]

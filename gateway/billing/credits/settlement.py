@@ -22,6 +22,7 @@ from gateway.billing.credits.grants import Grant
 from gateway.billing.credits.ledger import LOTS, Account, lock_accounts
 from gateway.billing.credits.purchases import INVOICES, Purchase
 from gateway.db.locks import advisory_locks
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import insert
 from gateway.mirror.effects import Written
 from gateway.models.statuses import FINAL
@@ -30,11 +31,14 @@ RENEWAL_GRACE = "gateway.renewal_grace"
 """Under which name a connection's `info` says how long a period's credits stay usable while the next one is unpaid."""
 
 # Each is made once: that costs several times what it takes to run it.
-_IDS: sa.BindParameter[Any] = sa.bindparam("ids", expanding=True)
-_SUBSCRIPTIONS_OF = sa.select(INVOICES.c.subscription_id).where(
-    INVOICES.c.id.in_(_IDS), INVOICES.c.subscription_id.is_not(None)
+_SUBSCRIPTIONS_OF = PreparedQuery(
+    lambda dialect: sa.select(INVOICES.c.subscription_id).where(
+        in_json_array(dialect, INVOICES.c.id, "ids"), INVOICES.c.subscription_id.is_not(None)
+    )
 )
-_LOTS_OF = sa.select(LOTS).where(LOTS.c.purchase_id.in_(_IDS)).order_by(LOTS.c.id)
+_LOTS_OF = PreparedQuery(
+    lambda dialect: sa.select(LOTS).where(in_json_array(dialect, LOTS.c.purchase_id, "ids")).order_by(LOTS.c.id)
+)
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -77,7 +81,8 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
         connection: a transaction of `Database`, whose `info` has the renewal grace.
         ids: of invoices and checkouts; those that are not paid, or nobody's, are passed over.
     """
-    advisory_locks(connection, {*ids, *connection.execute(_SUBSCRIPTIONS_OF, {"ids": [*ids]}).scalars()})
+    subscriptions = _SUBSCRIPTIONS_OF.rows(connection, ids=json_array(ids))
+    advisory_locks(connection, {*ids, *(row.subscription_id for row in subscriptions)})
     found = purchases.read(connection, ids, connection.info.get(RENEWAL_GRACE, timedelta()))
     owned.settle(connection, found)
     lots = _lots(connection, [purchase.id for purchase in found])
@@ -95,8 +100,8 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
 
 def _lots(connection: sa.Connection, purchase_ids: Sequence[str]) -> dict[str, list[Any]]:
     found: dict[str, list[Any]] = {}
-    for lot in connection.execute(_LOTS_OF, {"ids": purchase_ids}).mappings() if purchase_ids else ():
-        found.setdefault(lot["purchase_id"], []).append(lot)
+    for lot in _LOTS_OF.rows(connection, ids=json_array(purchase_ids)) if purchase_ids else ():
+        found.setdefault(lot.purchase_id, []).append(lot)
     return found
 
 
@@ -133,19 +138,19 @@ def _take_back(account: Account, purchase: Purchase, lots: Collection[Any]) -> N
     gone = min(max(purchase.total, 0), purchase.returned)
     grants = {grant.id: grant for grant in purchase.grants}
     for lot in lots:
-        by_payment = lot["granted"] * gone // purchase.total if gone else 0
-        target = min(lot["granted"], _by_time(lot, grants.get(lot["id"])) + by_payment)
-        if change := target - lot["revoked"]:
-            account.add_to_lot(lot["id"], "revoked", change)
+        by_payment = lot.granted * gone // purchase.total if gone else 0
+        target = min(lot.granted, _by_time(lot, grants.get(lot.id)) + by_payment)
+        if change := target - lot.revoked:
+            account.add_to_lot(lot.id, "revoked", change)
             kind = "revoke" if change > 0 else "restore"
-            account.append(kind, -change, lot_id=lot["id"], purchase_id=purchase.id)
-        if lot["id"] in grants and grants[lot["id"]].expires_at != lot["expires_at"]:
-            account.move_expiry(lot["id"], grants[lot["id"]].expires_at)
+            account.append(kind, -change, lot_id=lot.id, purchase_id=purchase.id)
+        if lot.id in grants and grants[lot.id].expires_at != lot.expires_at:
+            account.move_expiry(lot.id, grants[lot.id].expires_at)
 
 
 def _by_time(lot: Any, grant: Grant | None) -> int:
     """Return how many of a lot's credits were for time that was not kept."""
     if grant is None or grant.kept is None:
         return 0
-    units = lot["granted"] if lot["units"] is None else lot["units"]  # lots of before 0.2 are of full periods
-    return max(0, int(lot["granted"]) - grant.kept.credits(units))
+    units = lot.granted if lot.units is None else lot.units  # lots of before 0.2 are of full periods
+    return max(0, int(lot.granted) - grant.kept.credits(units))

@@ -23,6 +23,7 @@ from gateway.billing.subscriptions.state import SubscriptionState, of_customers
 from gateway.db.clock import now
 from gateway.db.database import Database
 from gateway.db.lease_queue import Claim, LeaseQueue, Moment
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import insert, table_for
 from gateway.errors import DatabaseUnavailable
 from gateway.mirror.accounts import account_of
@@ -93,13 +94,9 @@ class AccessChangePublisher:
 
     async def _find_page(self) -> bool:
         """Look at the next customers with a subscription, which an index has in order; whether there are more."""
-        customer = SUBSCRIPTIONS.c.customer_id
-        after = sa.select(customer).where(customer > self._found_to)
-        page = after.distinct().order_by(customer).limit(self._page_size)
-        ids = await self._database.read(partial(_scalars, page))
-        watched = sa.select(WATCHES.c.customer_id).where(WATCHES.c.customer_id.in_(ids))
+        ids = await self._database.read(partial(_ids, _PAGE, after=self._found_to, limit=self._page_size))
         ours = [each for each in ids if account_of(each)[0] is None]
-        if missing := sorted({*ours} - {*await self._database.read(partial(_scalars, watched))}):
+        if missing := sorted({*ours} - {*await self._database.read(partial(_ids, _WATCHED, ids=json_array(ids)))}):
             present = self._database.clock.now()
             rows = [{"customer_id": each, "check_at": present, "last_notified": None} for each in missing]
             await self._database.transaction(partial(_watch, rows))
@@ -154,8 +151,22 @@ def _due(now: Moment) -> sa.Select[Any]:
     return sa.select(WATCHES).where(WATCHES.c.check_at <= now).order_by(WATCHES.c.check_at)
 
 
-def _scalars(query: sa.Select[str], connection: sa.Connection) -> Sequence[str]:
-    return connection.execute(query).scalars().all()
+_PAGE = PreparedQuery(
+    lambda _: (
+        sa.select(SUBSCRIPTIONS.c.customer_id)
+        .where(SUBSCRIPTIONS.c.customer_id > sa.bindparam("after"))
+        .distinct()
+        .order_by(SUBSCRIPTIONS.c.customer_id)
+        .limit(sa.bindparam("limit", type_=sa.Integer))
+    )
+)
+_WATCHED = PreparedQuery(
+    lambda dialect: sa.select(WATCHES.c.customer_id).where(in_json_array(dialect, WATCHES.c.customer_id, "ids"))
+)
+
+
+def _ids(query: PreparedQuery, connection: sa.Connection, **given: Any) -> list[str]:
+    return [row.customer_id for row in query.rows(connection, **given)]
 
 
 def _watch(rows: list[dict[str, Any]], connection: sa.Connection) -> None:

@@ -21,6 +21,15 @@ from gateway.stripe_api.client import Stripe
 
 ITEMS, PRICES = table_for(SubscriptionItem), table_for(Price)
 
+_ALIVE = SUBSCRIPTIONS.c.customer_id == sa.bindparam("customer"), SUBSCRIPTIONS.c.status.in_(OCCUPYING)
+_LIVE = (
+    sa.select(ITEMS.c.product_id, SUBSCRIPTIONS.c.id)
+    .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.id == ITEMS.c.subscription_id)
+    .where(*_ALIVE, ITEMS.c.id.not_in(sa.bindparam("but", expanding=True)))
+    .order_by(SUBSCRIPTIONS.c.created)
+)
+_PLANNED = sa.select(SUBSCRIPTIONS.c.id, PHASES).where(*_ALIVE, SUBSCRIPTIONS.c.id != sa.bindparam("replanned"))
+
 
 def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextManager[None]:
     """Do one thing at a time to an owner's subscriptions, purchases and changes alike.
@@ -122,20 +131,13 @@ async def held_products(
         but: items that do not count.
         replanned: a subscription whose plans for later do not count.
     """
-    alive = SUBSCRIPTIONS.c.customer_id == customer_id, SUBSCRIPTIONS.c.status.in_(OCCUPYING)
-    live = (
-        sa.select(ITEMS.c.product_id, SUBSCRIPTIONS.c.id)
-        .join(SUBSCRIPTIONS, SUBSCRIPTIONS.c.id == ITEMS.c.subscription_id)
-        .where(*alive, ITEMS.c.id.not_in(but))
-        .order_by(SUBSCRIPTIONS.c.created)
-    )
-    planned = sa.select(SUBSCRIPTIONS.c.id, PHASES).where(*alive, SUBSCRIPTIONS.c.id != (replanned or ""))
+    given = {"customer": customer_id, "but": [*but], "replanned": replanned or ""}
 
     def read(connection: sa.Connection) -> dict[str, str]:
-        held: dict[str, str] = dict(connection.execute(live).all())
+        held: dict[str, str] = dict(connection.execute(_LIVE, given).all())
         later = {
             price: subscription_id
-            for subscription_id, phases in connection.execute(planned)
+            for subscription_id, phases in connection.execute(_PLANNED, given)
             for phase in phases or ()
             if not has_begun(phase, now(connection))
             for price, _ in phase["items"]

@@ -40,6 +40,9 @@ class _Engine(sa.Engine):
         self._kept = self._kept or _Kept(self)
         return self._kept
 
+    def dispose(self, close: bool = True) -> None:
+        """Do nothing: the connection outlives the process."""
+
 
 class MemoryDatabase:
     """One database.
@@ -55,13 +58,16 @@ class MemoryDatabase:
         self._execute("PRAGMA foreign_keys = ON")
         self._execute("ATTACH ':memory:' AS kept")
         self._tables = [name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        self._filled: dict[str, list[str]] = {}
+        """The tables that have rows, by the name under which they are kept."""
         engine, _ = create_engines(sa.make_url(MEMORY), readers=1, writers=1)
         engine.connect().close()  # so the dialect asks what this SQLite can do, once
         self._dialect = engine.dialect
 
     def keep(self, as_: str) -> None:
         """Keep what is there now, under a name."""
-        for name in self._tables:
+        self._filled[as_] = [name for name in self._tables if next(self._execute(f'SELECT 1 FROM "{name}"'), None)]  # noqa: S608
+        for name in self._filled[as_]:
             self._execute(f'CREATE TABLE kept."{as_} {name}" AS SELECT * FROM main."{name}"')  # noqa: S608
 
     def renew(self, kept: str) -> None:
@@ -70,6 +76,7 @@ class MemoryDatabase:
         self._execute("BEGIN")
         for name in self._tables:
             self._execute(f'DELETE FROM main."{name}"')  # noqa: S608
+        for name in self._filled[kept]:
             self._execute(f'INSERT INTO main."{name}" SELECT * FROM kept."{kept} {name}"')  # noqa: S608
         self._execute("COMMIT")
         self._execute("PRAGMA foreign_keys = ON")

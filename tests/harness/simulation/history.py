@@ -7,6 +7,8 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
 import httpx
 import sqlalchemy as sa
@@ -58,11 +60,11 @@ class Outcome:
 
 @contextmanager
 def without_garbage() -> Iterator[None]:
-    """Look for garbage seldom while many histories are played, and keep their logs to themselves."""
+    """Look for garbage between histories only, and keep their logs to themselves."""
     thresholds, configured = gc.get_threshold(), structlog.get_config()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(200_000, 20, 100)
+    gc.set_threshold(1_000_000, 20, 100)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     try:
@@ -160,13 +162,7 @@ async def _wait_for_next(it: Process, queues: list[LeaseQueue]) -> bool:
     """Sleep until something is due that has been tried; whether there is anything."""
 
     def next_due(connection: sa.Connection) -> float | None:
-        dues = [
-            connection.execute(
-                sa.select(sa.func.min(queue.due_at)).where(queue.key.table.c.status == "pending")
-            ).scalar()
-            for queue in queues
-            if "status" in queue.key.table.c
-        ]
+        dues = [connection.execute(_first_due(each.due_at)).scalar() for each in queues if "status" in each.key.table.c]
         waits = [(due - queues[0].now()).total_seconds() for due in dues if due is not None]
         return min(waits, default=None)
 
@@ -175,3 +171,9 @@ async def _wait_for_next(it: Process, queues: list[LeaseQueue]) -> bool:
         return False
     await asyncio.sleep(max(0.0, wait) + 0.01)
     return True
+
+
+@cache
+def _first_due(due_at: sa.Column[Any]) -> sa.Select[Any]:
+    """Return the query of when the first row of a queue is due."""
+    return sa.select(sa.func.min(due_at)).where(due_at.table.c.status == "pending")

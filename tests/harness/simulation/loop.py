@@ -84,6 +84,26 @@ class _Handle(asyncio.Handle):
         self._cancelled, self._repr, self._source_traceback = False, None, None
 
 
+class _Timer(asyncio.TimerHandle):
+    """asyncio's own, which does not ask for the debug mode either."""
+
+    def __init__(self, when: float, callback: Callable[..., Any], args: Any, context: Context | None) -> None:
+        self._context = context or copy_context()
+        self._when, self._callback, self._args = when, callback, args
+        self._cancelled, self._repr, self._source_traceback = False, None, None
+
+    def cancel(self) -> None:
+        """Be passed over at its moment, and keep nothing alive until then."""
+        self._cancelled, self._callback, self._args = True, _nothing, ()
+
+    def __repr__(self) -> str:
+        return f"<timer of {self._callback} at {self._when}>"
+
+
+def _nothing() -> None:
+    """Do what a timer does that was cancelled."""
+
+
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """asyncio's own loop in a time of its own. What is ready runs in asyncio's order; who is ready when, delays say.
 
@@ -109,12 +129,14 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def call_at(
         self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
-        timer = asyncio.TimerHandle(when, callback, args, self, context)
+        timer = _Timer(when, callback, args, context)
         heapq.heappush(self._timers, (when, next(self._count), timer))
         return timer
 
-    def _timer_handle_cancelled(self, _: asyncio.TimerHandle) -> None:
-        """Do nothing: a timer that is cancelled is passed over at its moment."""
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        return self.call_at(self._now + delay, callback, *args, context=context)
 
     def _run_once(self) -> None:
         """Run what is ready; if nothing is, let the time pass until something is."""

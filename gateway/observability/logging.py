@@ -18,9 +18,9 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 from gateway.errors import GatewayError
 from gateway.observability import metrics
 
-# Stripe's keys, signing secrets, signed tokens, and passwords in URLs.
-MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_|eyJ[\w-]{8}|://[^\s/:@]*:[^\s/@]+@")
-HINTS = ("k_", "whsec_", "eyJ", "://")  # one of them is in whatever `MARK` finds, and they are found sooner
+# Stripe's keys, signing secrets, signed tokens, passwords in URLs, and e-mail addresses, which Stripe's refusals quote.
+MARK = re.compile(r"[sr]k_(?:live|test)_|whsec_|eyJ[\w-]{8}|://[^\s/:@]*:[^\s/@]+@|[^\s/@]@[^\s/@]")
+HINTS = ("k_", "whsec_", "eyJ", "@")  # one of them is in whatever `MARK` finds, and they are found sooner
 SECRET = re.compile(rf"\S*(?:{MARK.pattern})\S*")
 _PACKAGE = Path(__file__).parents[1]
 MAX_PLACES, MAX_CAUSES = 40, 5

@@ -59,7 +59,7 @@ def test_a_line_of_the_log_is_json_with_its_request_and_without_secrets():
 
 
 def test_each_kind_of_secret_is_found_where_it_is_the_only_one():
-    kinds = ("sk_live_x", "rk_test_x", "whsec_y", "eyJhbGciOiJI.x.y", "postgresql://u:p@db")
+    kinds = ("sk_live_x", "rk_test_x", "whsec_y", "eyJhbGciOiJI.x.y", "postgresql://u:p@db", "ada@localhost")
     lines = [redact_secrets(None, "", {"event": "it is", "ms": 1, "outcome": f"{each} here"}) for each in kinds]
     assert lines == [{"event": "it is", "ms": 1, "outcome": "[secret] here"}] * len(kinds)
 

@@ -122,8 +122,8 @@ def _name(claims: dict[str, Any]) -> str:
     subject, email = claims.get("sub"), claims.get("email")
     if not is_subject(subject):
         raise Unauthenticated(f"the token's `sub` must be a text of 1 to {MAX_SUBJECT} characters")
-    is_told = claims.get("email_verified") is True and is_subject(email) and len(email) <= MAX_NAME
-    return f"{email} (sub {subject})" if is_told else f"sub {subject}"
+    is_verified = claims.get("email_verified") is True and is_subject(email) and len(email) <= MAX_NAME
+    return f"{email} (sub {subject})" if is_verified else f"sub {subject}"
 
 
 def _principal(name: str, role: Role, expires_at: int | None) -> Principal:

@@ -65,8 +65,8 @@ class Action:
     @property
     def fingerprint(self) -> str:
         """What must be the same under one key."""
-        told = [self.name, self.external_id, self.target, self.input]
-        return sha256(orjson.dumps(told, option=orjson.OPT_SORT_KEYS)).hexdigest()
+        identity = [self.name, self.external_id, self.target, self.input]
+        return sha256(orjson.dumps(identity, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
     def problems(self) -> list[Problem]:
         """Return what is wrong with the key or the actor."""
@@ -225,8 +225,8 @@ def _reused() -> Problem:
 
 
 def _refuse(connection: sa.Connection, attempt: Attempt, problems: Sequence[Problem]) -> None:
-    kept = [{"code": each.code.name, "message": each.message, "field": each.field} for each in problems]
-    _end(connection, attempt, status=REFUSED, problems=kept)
+    stored = [{"code": each.code.name, "message": each.message, "field": each.field} for each in problems]
+    _end(connection, attempt, status=REFUSED, problems=stored)
 
 
 def _end(connection: sa.Connection, attempt: Attempt, **columns: Any) -> None:

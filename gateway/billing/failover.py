@@ -36,7 +36,7 @@ ACTION: Final = "failover"
 MAX_USERS: Final = 10_000
 MARGIN_SECONDS: Final = 5.0
 """Between a commit's own time and the answer, and between the clocks of two servers of one database."""
-TOLD_DAYS: Final = 30
+SHOWN_DAYS: Final = 30
 _SERVER: Final = sa.text(
     "SELECT CASE WHEN NOT pg_is_in_recovery() THEN substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8) END,"
     " pg_last_xact_replay_timestamp(), clock_timestamp()"
@@ -133,10 +133,10 @@ class Failover:
 def noted(connection: sa.Connection) -> dict[datetime | None, list[str]]:
     """Return the users of the failovers of the last weeks, by the last commit that was not lost."""
     query = sa.select(ENTRIES.c.external_id, ENTRIES.c.input).order_by(ENTRIES.c.id)
-    query = query.where(ENTRIES.c.action == ACTION, ENTRIES.c.created > datetime.now(UTC) - timedelta(days=TOLD_DAYS))
+    query = query.where(ENTRIES.c.action == ACTION, ENTRIES.c.created > datetime.now(UTC) - timedelta(days=SHOWN_DAYS))
     found: dict[datetime | None, list[str]] = {}
-    for user, told in connection.execute(query):
-        last = datetime.fromisoformat(told["last_commit"]) if told["last_commit"] else None
+    for user, position in connection.execute(query):
+        last = datetime.fromisoformat(position["last_commit"]) if position["last_commit"] else None
         found.setdefault(last, []).append(user or "somebody who was erased")
     return found
 
@@ -149,8 +149,8 @@ def note(users: Sequence[str], server: Server, connection: sa.Connection) -> Non
     """Write an entry for each user; another process may have written it already."""
     if not users:
         return
-    told = {"timeline": server.timeline, "last_commit": server.last.isoformat() if server.last else None}
-    entry = {"action": ACTION, "by": "gateway", "input": told, "status": DONE, "created": datetime.now(UTC)}
+    position = {"timeline": server.timeline, "last_commit": server.last.isoformat() if server.last else None}
+    entry = {"action": ACTION, "by": "gateway", "input": position, "status": DONE, "created": datetime.now(UTC)}
     entry["finished"] = entry["created"]
     rows = []
     for user in users:

@@ -169,8 +169,8 @@ class Refunds:
                 made.append(await self._part(wanted, attempt, payment, share, made))
         for charge in {each["charge"] for each in made if each["charge"]}:
             await self._mirror.refresh(self._stripe, "charge", charge)
-        told = [{name: each[name] for name in ("id", "amount", "currency", "status")} for each in made]
-        return told[0] | ({"refunds": told} if len(told) > 1 else {})
+        refunds = [{name: each[name] for name in ("id", "amount", "currency", "status")} for each in made]
+        return refunds[0] | ({"refunds": refunds} if len(refunds) > 1 else {})
 
     async def _part(
         self, wanted: MoneyBack, attempt: Attempt, payment: "Payment", share: int, made: list[Json]

@@ -41,7 +41,7 @@ def list_(
 def _line(row: Row) -> str:
     status = f"[{STATUSES[row['status']]}]{row['status']:<8}[/]"
     who = f"{row['by']} for {row['actor']}" if row["actor"] else row["by"]
-    told = orjson.dumps(row["result"] or row["problems"] or {}).decode()
+    outcome = orjson.dumps(row["result"] or row["problems"] or {}).decode()
     asked = orjson.dumps(row["input"]).decode()
     what = f"{row['action']}  {row['external_id'] or '-'}  {row['target'] or '-'}  {asked}"
-    return f"{row['created']:%Y-%m-%d %H:%M:%S}  {status}  {escape(f'{who}  {what}  {told}')}"
+    return f"{row['created']:%Y-%m-%d %H:%M:%S}  {status}  {escape(f'{who}  {what}  {outcome}')}"

@@ -55,8 +55,8 @@ def import_customers(
             if as_json or result.outcome not in QUIET:
                 show_rows([_row(result)], _line, as_json=as_json, none="")
         if not as_json:
-            told = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
-            console.print(told or "there was nothing to link", soft_wrap=True)
+            summary = ", ".join(f"{count} {outcome}" for outcome, count in sorted(counts.items()))
+            console.print(summary or "there was nothing to link", soft_wrap=True)
         return int(bool(counts.keys() - QUIET))
 
     run(work)

@@ -181,7 +181,7 @@ def _keep_secret(there: Endpoint, file: Path, given: str | None) -> None:
 
 def _add_secret(file: Path, secret: str) -> None:
     """Add a signing secret to those of the file, which stay: an older endpoint may still deliver."""
-    kept = [each for each in read_variables(file).get(SECRETS, "").split(",") if each]
-    secrets = kept if secret in kept else [*kept, secret]
+    present = [each for each in read_variables(file).get(SECRETS, "").split(",") if each]
+    secrets = present if secret in present else [*present, secret]
     Settings.load(stripe_webhook_secrets=",".join(secrets))
     write_variables(file, {SECRETS: ",".join(secrets)})

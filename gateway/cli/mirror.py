@@ -61,7 +61,7 @@ async def _reconcile(runtime: Runtime, *, repair: bool) -> int:
     counts: dict[str, int] = {}
     differences: list[Difference] = []
     stripe = runtime.require_stripe()
-    if [await _catch_up(runtime), await _tell_failovers(runtime.database)] != [False, False]:
+    if [await _catch_up(runtime), await _print_failovers(runtime.database)] != [False, False]:
         console.print(GONE, soft_wrap=True)
     with _progress() as count:
         async for step in compare(runtime.database, stripe, runtime.settings.connect_accounts):
@@ -96,7 +96,7 @@ async def _catch_up(runtime: Runtime) -> bool:
     return bool(customers)
 
 
-async def _tell_failovers(database: Database) -> bool:
+async def _print_failovers(database: Database) -> bool:
     """Name whom the database's failovers of late are about; whether there was any."""
     failovers = await database.read(noted)
     for last, users in failovers.items():

@@ -213,8 +213,8 @@ def pending_update(obj: Json) -> Json | None:
     if not update:
         return None
     items = update.get("subscription_items") or obj["items"]["data"]
-    kept = [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in items]
-    return {"expires": update["expires_at"], "items": kept}
+    pairs = [[id_of(item.get("price") or item["plan"]), item.get("quantity")] for item in items]
+    return {"expires": update["expires_at"], "items": pairs}
 
 
 def subscription_items(obj: Json) -> list[Json]:

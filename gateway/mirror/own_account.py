@@ -70,7 +70,7 @@ async def whose(database: Database, stripe: Stripe) -> Whose:
     Raises:
         StripeUnavailable: Stripe cannot be reached.
     """
-    copy = await database.read(_kept)
+    copy = await database.read(_stored_copy)
     account_id = await _account_of_key(stripe)
     if account_id is None:
         return await _by_objects(database, stripe, copy)
@@ -97,7 +97,7 @@ async def require_same_account(database: Database, stripe: Reader) -> None:
 
     def keep(connection: sa.Connection) -> str | None:
         connection.execute(insert(connection, ACCOUNT).values(**values).on_conflict_do_nothing())
-        return _kept(connection)
+        return _stored_copy(connection)
 
     found = Whose(_words(account_id, livemode=livemode), await database.transaction(keep))
     if found.fault:
@@ -111,10 +111,10 @@ async def tell_of_other_account(database: Database, stripe: Stripe) -> None:
         log.error("another_stripe_account", problem=fault, action=FIX)
 
 
-def _kept(connection: sa.Connection) -> str | None:
+def _stored_copy(connection: sa.Connection) -> str | None:
     """Return whose copy the database is; None where that is not known yet."""
-    kept = connection.execute(sa.select(ACCOUNT.c.id, ACCOUNT.c.livemode)).first()
-    return None if kept is None else _words(kept.id, livemode=kept.livemode)
+    stored = connection.execute(sa.select(ACCOUNT.c.id, ACCOUNT.c.livemode)).first()
+    return None if stored is None else _words(stored.id, livemode=stored.livemode)
 
 
 async def _by_objects(database: Database, stripe: Stripe | Reader, copy: str | None) -> Whose:

@@ -183,8 +183,8 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
         # a cut list: the second look has it whole
         return Difference(resource.kind, object_id, {}, "must be read by itself", account)
     their_items = {item["id"]: item for item in theirs.pop("_items", ())}
-    kept = theirs.keys() - _not_kept(resource, ours)
-    fields = {name: (ours[name], theirs[name]) for name in kept if _differ(name, ours[name], theirs[name])}
+    compared = theirs.keys() - _not_compared(resource, ours)
+    fields = {name: (ours[name], theirs[name]) for name in compared if _differ(name, ours[name], theirs[name])}
     if resource.kind == "customer" and account is None and (owner := theirs["meta"].get("external_id")):
         fields |= {"external_id": (ours["external_id"], owner)} if ours["external_id"] != owner else {}
     our_items = items.get(key, {})
@@ -198,7 +198,7 @@ def _difference(resource: Resource, key: str, obj: Json | None, row: Any, items:
     return Difference(resource.kind, object_id, fields, account=account) if fields else None
 
 
-def _not_kept(resource: Resource, ours: Mapping[str, Any]) -> set[str]:
+def _not_compared(resource: Resource, ours: Mapping[str, Any]) -> set[str]:
     """Return the columns of a row that need not be as Stripe has them."""
     found = {name for name in ("entitlements", "entitlement_names") if ours.get(name, ()) is None}
     if ours["_erased"]:  # what Stripe keeps of a person is not wanted here

@@ -39,12 +39,12 @@ def replace_items(connection: sa.Connection, latest: Mapping[str, Sequence[Json]
     items = sorted((item for rows in latest.values() for item in rows), key=lambda item: str(item["id"]))
     dialect = connection.dialect.name
     ids = {"subscriptions": list(latest), "items": [item["id"] for item in items]}
-    kept: Json = {name: orjson.dumps(each).decode() for name, each in ids.items()}
+    listed: Json = {name: orjson.dumps(each).decode() for name, each in ids.items()}
     if dialect == "sqlite":
-        execute(connection, _others(dialect), kept)
+        execute(connection, _others(dialect), listed)
         write_rows(connection, _item_statement(dialect, repair=repair), items)
     else:  # in one journey to the database
-        write_rows(connection, _item_statement(dialect, repair=repair), items, **kept)
+        write_rows(connection, _item_statement(dialect, repair=repair), items, **listed)
 
 
 @lru_cache

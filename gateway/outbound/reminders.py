@@ -107,7 +107,7 @@ def remind_of_cards(connection: sa.Connection) -> int:
 @cache
 def _expiring() -> sa.Select[Any]:
     """SELECT cards that pay a subscription and expire with a month, and that were not told of."""
-    told = sa.select(STATES.c.id).where(STATES.c.id == METHODS.c.id + sa.bindparam("suffix"))
+    reminded = sa.select(STATES.c.id).where(STATES.c.id == METHODS.c.id + sa.bindparam("suffix"))
     live = SUBSCRIPTIONS.c.status.in_(OCCUPYING), SUBSCRIPTIONS.c.deleted.is_(False)
     named = SUBSCRIPTIONS.c.default_payment_method_id
     pays = sa.or_(named == METHODS.c.id, named.is_(None) & (CUSTOMERS.c.default_payment_method_id == METHODS.c.id))
@@ -116,7 +116,7 @@ def _expiring() -> sa.Select[Any]:
         .join(CUSTOMERS, CUSTOMERS.c.id == METHODS.c.customer_id)
         .where(METHODS.c.exp_year == sa.bindparam("year"), METHODS.c.exp_month == sa.bindparam("month"))
         .where(own(METHODS.c.id), METHODS.c.deleted.is_(False), CUSTOMERS.c.deleted.is_(False))
-        .where(CUSTOMERS.c.payer_unverified.is_(False), ~told.exists())
+        .where(CUSTOMERS.c.payer_unverified.is_(False), ~reminded.exists())
         .where(sa.exists().where(SUBSCRIPTIONS.c.customer_id == CUSTOMERS.c.id, *live, pays))
         .order_by(METHODS.c.id)
         .limit(BATCH)

@@ -95,7 +95,7 @@ class Flag(BaseModel):
     def of(cls, grant: Grant, count: Count | None = None) -> "Flag":
         """Return the flag of a decision, and of how the feature stands where it is counted."""
         access = grant.access
-        told = {
+        details = {
             "reason": access.reason.name,
             "until": access.until.isoformat() if access.until else None,
             "limit": grant.limit,
@@ -109,7 +109,7 @@ class Flag(BaseModel):
             value=access.allowed,
             reason="TARGETING_MATCH",
             variant="allowed" if access.allowed else "refused",
-            metadata={name: value for name, value in told.items() if value is not None},
+            metadata={name: value for name, value in details.items() if value is not None},
         )
 
 

@@ -23,7 +23,7 @@ EVENTS = table_for(Event)
 APPLYING = ("pending", "failed")
 """Of an event whose payload is still needed; it is emptied by the next look."""
 _IDS = re.compile(r"[A-Za-z]+_[A-Za-z0-9_]+")
-_KEPT = ("id", "object", "api_version", "created", "livemode", "type", "account", "context")
+_RETAINED = ("id", "object", "api_version", "created", "livemode", "type", "account", "context")
 
 
 async def empty_payloads(
@@ -59,7 +59,7 @@ def emptied_payload(payload: str) -> str:
         return payload
     obj = event["data"]["object"]
     stays = {name: obj[name] for name in ("id", "object", "customer") if isinstance(obj.get(name), str)}
-    made = {name: event[name] for name in _KEPT if name in event} | {"data": {"object": stays}}
+    made = {name: event[name] for name in _RETAINED if name in event} | {"data": {"object": stays}}
     return payload if made == event else orjson.dumps(made).decode()
 
 

@@ -48,7 +48,7 @@ _COUNTED_NOW = (
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Retained:
     """What is kept for some days.
 
     Attributes:
@@ -66,22 +66,22 @@ class Kept:
     parts: tuple[sa.Table, ...] = ()
 
 
-KEPT = (
-    Kept(
+RETAINED = (
+    Retained(
         "events",
         EVENTS,
         lambda settings: settings.event_retention_days,
         EVENTS.c.status.in_(("applied", "stale", "ignored")),
     ),
-    Kept("messages", MESSAGES, lambda settings: settings.outbox_retention_days, ~_UNDELIVERED, (DELIVERIES,)),
-    Kept(
+    Retained("messages", MESSAGES, lambda settings: settings.outbox_retention_days, ~_UNDELIVERED, (DELIVERIES,)),
+    Retained(
         "usage",
         USAGE,
         lambda settings: settings.usage_retention_days,
         sa.and_(USAGE.c.status.in_(("sent", "counted")), ~_COUNTED_NOW),  # what a running period has used is asked for
     ),
-    Kept("holds", HOLDS, lambda settings: settings.usage_retention_days, sa.true()),  # none lasts longer than a day
-    Kept("intents", INTENTS, lambda settings: settings.intent_retention_days, sa.true()),
+    Retained("holds", HOLDS, lambda settings: settings.usage_retention_days, sa.true()),  # none lasts longer than a day
+    Retained("intents", INTENTS, lambda settings: settings.intent_retention_days, sa.true()),
 )
 
 
@@ -96,7 +96,7 @@ async def prune(database: Database, settings: Settings, *, pause_seconds: float 
     Raises:
         DatabaseUnavailable: the database cannot be reached; what was deleted until then stays deleted.
     """
-    counts = {kept.name: await _prune(database, kept, kept.days(settings), pause_seconds) for kept in KEPT}
+    counts = {each.name: await _prune(database, each, each.days(settings), pause_seconds) for each in RETAINED}
     over = database.clock.now() - timedelta(days=settings.usage_retention_days)
     await database.transaction(partial(_delete_what_is_over, over))
     return counts
@@ -106,7 +106,7 @@ async def count_old(database: Database, settings: Settings) -> dict[str, int]:
     """Count what `prune` would delete."""
 
     def count(connection: sa.Connection) -> dict[str, int]:
-        found = {kept.name: _old(kept, now(connection) - timedelta(days=kept.days(settings))) for kept in KEPT}
+        found = {each.name: _old(each, now(connection) - timedelta(days=each.days(settings))) for each in RETAINED}
         return {
             name: connection.execute(sa.select(sa.func.count()).select_from(old.subquery())).scalar_one()
             for name, old in found.items()
@@ -115,24 +115,24 @@ async def count_old(database: Database, settings: Settings) -> dict[str, int]:
     return await database.read(count)
 
 
-def _old(kept: Kept, before: datetime) -> sa.Select[Any]:
+def _old(kind: Retained, before: datetime) -> sa.Select[Any]:
     """Return the statement that finds what is finished and was created before a moment, the oldest first."""
-    table = kept.table
+    table = kind.table
     return (
-        sa.select(table.c.id, table.c.created).where(table.c.created < before, kept.finished).order_by(table.c.created)
+        sa.select(table.c.id, table.c.created).where(table.c.created < before, kind.finished).order_by(table.c.created)
     )
 
 
-async def _prune(database: Database, kept: Kept, days: int, pause_seconds: float) -> int:
+async def _prune(database: Database, kind: Retained, days: int, pause_seconds: float) -> int:
     before, count = database.clock.now() - timedelta(days=days), 0
     since: datetime | None = None  # what stays at the front is not looked at again for each batch
     while True:
-        batch = _old(kept, before).limit(BATCH)
+        batch = _old(kind, before).limit(BATCH)
         if since is not None:
-            batch = batch.where(kept.table.c.created >= since)
+            batch = batch.where(kind.table.c.created >= since)
         rows = await database.read(partial(_rows, batch))
         if rows:
-            count += await database.transaction(partial(_delete, kept, [row.id for row in rows]))
+            count += await database.transaction(partial(_delete, kind, [row.id for row in rows]))
             since = rows[-1].created
         if len(rows) < BATCH:
             return count
@@ -143,11 +143,11 @@ def _rows(query: sa.Select[Any], connection: sa.Connection) -> Sequence[sa.Row[A
     return connection.execute(query).all()
 
 
-def _delete(kept: Kept, ids: list[Any], connection: sa.Connection) -> int:
+def _delete(kind: Retained, ids: list[Any], connection: sa.Connection) -> int:
     """Delete rows that are still finished: an operator may have put one of them back into its queue."""
-    chosen = sa.select(kept.table.c.id).where(kept.table.c.id.in_(ids), kept.finished)
-    found = connection.execute(chosen.with_for_update(of=kept.table)).scalars().all()
-    for table in (*kept.parts, kept.table):
+    chosen = sa.select(kind.table.c.id).where(kind.table.c.id.in_(ids), kind.finished)
+    found = connection.execute(chosen.with_for_update(of=kind.table)).scalars().all()
+    for table in (*kind.parts, kind.table):
         connection.execute(sa.delete(table).where(table.c.id.in_(found)))
     return len(found)
 

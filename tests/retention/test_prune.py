@@ -12,7 +12,7 @@ from gateway.models.inbox import Event
 from gateway.models.infra import Lease
 from gateway.models.metering import UsageHold, UsageRecord
 from gateway.models.outbound import OutboxDelivery, OutboxMessage
-from gateway.retention.prune import BATCH, KEPT, count_old, prune
+from gateway.retention.prune import BATCH, RETAINED, count_old, prune
 from harness.checkout import buy
 from harness.command import run
 from harness.databases import both_databases, postgres_later, runtime_at
@@ -84,7 +84,7 @@ async def put(runtime, *rows):
 
 async def left(runtime):
     def read(connection):
-        return {kept.name: set(connection.execute(sa.select(kept.table.c.id)).scalars()) for kept in KEPT}
+        return {each.name: set(connection.execute(sa.select(each.table.c.id)).scalars()) for each in RETAINED}
 
     return await runtime.database.read(read)
 
@@ -146,7 +146,7 @@ async def test_dead_letters_at_the_front_do_not_keep_what_is_behind_them(sqlite_
 async def test_tables_stay_flat_over_a_simulated_year(sqlite_url):
     """Ten of each a week: never more than the days that each is kept for, and a week."""
     runtime = runtime_at(sqlite_url, usage_retention_days=36)
-    most = dict.fromkeys((kept.name for kept in KEPT), 0)
+    most = dict.fromkeys((each.name for each in RETAINED), 0)
     for week in range(52):
         runtime.clock.follow(week * 7 * 86_400)
         ago = timedelta(weeks=-week)

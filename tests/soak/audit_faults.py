@@ -284,7 +284,7 @@ PARTS = (
     Fault(
         "25",
         "an address that changed stays unknown",
-        ((f"{CUSTOMERS}/service.py", "if email is not None and email != told and (told", "if False and (told"),),
+        ((f"{CUSTOMERS}/service.py", "if email is not None and email != known and (known", "if False and (told"),),
     ),
     Fault("25", "the first code is anybody's", ((f"{SUBSCRIPTIONS}/discounts.py", "limit=100", "limit=1"),)),
     Fault(

@@ -219,8 +219,8 @@ class Snapshot:
         new = {key: ProductPrices.of(product, its.values(), currency) for key, (product, its) in rows.items()}
         old = [before for key in rows if (before := self.by_product.get(key))]
         if currency == self.currency:
-            kept = islice(self._lists.items(), max(0, len(self._lists) - MAX_FILTERS), None)
-            lists = {wanted: _replaced(listed, old, new.values(), wanted) for wanted, listed in kept}
+            recent = islice(self._lists.items(), max(0, len(self._lists) - MAX_FILTERS), None)
+            lists = {wanted: _replaced(listed, old, new.values(), wanted) for wanted, listed in recent}
         by_lookup_key, rivals = self._keys(old, new.values())
         by_product = self.by_product.with_changes(new)
         moved: dict[str, Price | None] = {key: None for key in orphans if key in self.prices}

@@ -87,11 +87,11 @@ def due(counter: Counter, limit: int | None, thresholds: Sequence[int]) -> list[
 
     Those of another limit are told anew: what was 100 % before an upgrade is not any more.
     """
-    told = counter.alerted if limit == counter.alerted_of else 0
-    return [each for each in sorted(thresholds) if limit and each > told and counter.used * 100 >= each * limit]
+    notified = counter.alerted if limit == counter.alerted_of else 0
+    return [each for each in sorted(thresholds) if limit and each > notified and counter.used * 100 >= each * limit]
 
 
-def tell(connection: sa.Connection, place: Place, counter: Counter, controls: Controls | None) -> None:
+def notify(connection: sa.Connection, place: Place, counter: Counter, controls: Controls | None) -> None:
     """Tell the application of the thresholds that a counter has come to."""
     own = controls.alerts if controls else None
     limit = counter.count(place).limit

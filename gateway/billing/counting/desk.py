@@ -164,18 +164,18 @@ class Desk:
         """Return how what credits pay for stands."""
         return of_credits(self._purses.balance(account_id), self.held_credits.get(account_id, 0))
 
-    def pay(self, account_id: str, wanted: Spend, kept: int) -> None:
+    def pay(self, account_id: str, wanted: Spend, reserved: int) -> None:
         """Spend credits, once for a key.
 
         Args:
             account_id: from where.
             wanted: what.
-            kept: how many of those that are held are for this.
+            reserved: how many of those that are held are for this.
 
         Raises:
             Rejected: there are not enough beside what is held by others, or the key was used for something else.
         """
-        held = self.held_credits.get(account_id, 0) - kept
+        held = self.held_credits.get(account_id, 0) - reserved
         if problem := self._purses.spend(account_id, wanted, held):
             raise Rejected(problem, current=self.credits(account_id))
 
@@ -294,7 +294,7 @@ class Desk:
             rows = [each.model_dump() for each in self._touched.values()]
             write_rows(self.connection, _insert(dialect, "usage_hold"), rows)
         for (customer_id, name), place in self._settled.items():
-            controls.tell(self.connection, place, self._counters[customer_id, name], self._controls.get(customer_id))
+            controls.notify(self.connection, place, self._counters[customer_id, name], self._controls.get(customer_id))
         if self._counters:
             rows = [_row(key, counter) for key, counter in sorted(self._counters.items())]
             write_rows(self.connection, _insert(dialect, "usage_counter"), rows)

@@ -32,11 +32,11 @@ async def report_counted(database: Database, memory: AccessMemory, reports: Sequ
     ]
     names = {each.event_name for _, each in reports}
     its = [place for place in places if place.meters & names]
-    beside = Beside(frozenset(lock for place in its for lock in locks(*place.key)), partial(_tell, its))
+    beside = Beside(frozenset(lock for place in its for lock in locks(*place.key)), partial(_count_and_notify, its))
     await report_all(database, reports, beside if its else None)
 
 
-def _tell(places: Collection[Place], connection: sa.Connection) -> None:
+def _count_and_notify(places: Collection[Place], connection: sa.Connection) -> None:
     """Count what meters sum up at these places, in a transaction that holds their locks, and tell of thresholds."""
     keys, meters = (frozenset(place.key for place in places), frozenset(place.name for place in places))
     desk = Desk.open(connection, Wanted(keys, meters=meters), ())

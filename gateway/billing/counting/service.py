@@ -175,8 +175,8 @@ def read_counts(connection: sa.Connection, places: Collection[Place]) -> Mapping
     paying = {account_id for each in places if (account_id := each.account_id)}
     moment = now(connection)
     there = balances(connection, paying) if paying else {}
-    kept = held(connection, paying, moment) if paying else {}
-    credit_counts = {each: (there.get(each, 0), kept.get(each, 0)) for each in paying}
+    on_hold = held(connection, paying, moment) if paying else {}
+    credit_counts = {each: (there.get(each, 0), on_hold.get(each, 0)) for each in paying}
     return counters.read(connection, places, moment, credit_counts)
 
 

@@ -101,15 +101,15 @@ class Consume:
 
     def apply(self, desk: Desk) -> Outcome:
         """Count it, unless it is more than is left."""
-        place, told = self.place, _fingerprint(self.place.feature, self.amount)
+        place, fingerprint = self.place, _fingerprint(self.place.feature, self.amount)
         record = record_id(place.customer_id, self.key)
         if account_id := place.account_id:
             _pay(desk, account_id, place.feature, self.amount, key=record)
         elif (before := desk.records.get(record)) is not None:
-            _check_same(before.fingerprint, told)
+            _check_same(before.fingerprint, fingerprint)
         else:
             desk.admit(place, self.amount)
-            desk.add(_record(desk, place.customer_id, place.name, self.amount, id=record, fingerprint=told))
+            desk.add(_record(desk, place.customer_id, place.name, self.amount, id=record, fingerprint=fingerprint))
         return Outcome(desk.count(place), identifier=None if place.is_credits else record)
 
 
@@ -143,11 +143,11 @@ class Hold:
 
     def apply(self, desk: Desk) -> Outcome:
         """Keep it, unless it is more than is left."""
-        told = _fingerprint(self.place.feature, self.amount)
+        fingerprint = _fingerprint(self.place.feature, self.amount)
         mine = (self.place.customer_id, self.key)
         before = next((each for each in desk.holds.values() if (each.customer_id, each.key) == mine), None)
         if before is not None:
-            _check_same(before.fingerprint, told)
+            _check_same(before.fingerprint, fingerprint)
             return Outcome(desk.count(self.place), before)
         desk.admit(self.place, self.amount)
         hold = UsageHold(
@@ -159,7 +159,7 @@ class Hold:
             amount=self.amount,
             status=OPEN,
             key=self.key,
-            fingerprint=told,
+            fingerprint=fingerprint,
             expires_at=desk.now + self.lasts,
             created=desk.now,
         )
@@ -198,30 +198,30 @@ class Commit:
             return Outcome(self._count(desk), hold)
         if hold.status in {COMMITTED, RELEASED}:
             raise Rejected(Problem(ProblemCode.HOLD_ENDED, _ended(hold), "holdId"), current=self._count(desk))
-        kept = hold.amount if status_of(hold, desk.now) == OPEN else 0
+        reserved = hold.amount if status_of(hold, desk.now) == OPEN else 0
         self._count(desk)  # in the window that counts now
-        told = _fingerprint(hold.feature, self.actual)
+        fingerprint = _fingerprint(hold.feature, self.actual)
         if account_id := self.credits_of:
-            _pay(desk, account_id, hold.feature, self.actual, key=hold.id, kept=kept)
+            _pay(desk, account_id, hold.feature, self.actual, key=hold.id, reserved=reserved)
         else:
-            if self.actual > kept:
-                self._admit_more(desk, kept)
+            if self.actual > reserved:
+                self._admit_more(desk, reserved)
             if self.actual:
-                desk.add(_record(desk, hold.customer_id, hold.name, self.actual, id=hold.id, fingerprint=told))
+                desk.add(_record(desk, hold.customer_id, hold.name, self.actual, id=hold.id, fingerprint=fingerprint))
         done = hold.model_copy(update={"status": COMMITTED, "actual": self.actual})
-        desk.keep(done, -kept)
+        desk.keep(done, -reserved)
         return Outcome(self._count(desk), done)
 
-    def _admit_more(self, desk: Desk, kept: int) -> None:
+    def _admit_more(self, desk: Desk, reserved: int) -> None:
         """Refuse what the hold does not keep and nobody may use any more.
 
         Raises:
             Rejected: it is too much.
         """
         if self.place is None:
-            message = f"the customer does not have the feature any more: at most {kept} can be committed"
+            message = f"the customer does not have the feature any more: at most {reserved} can be committed"
             raise Rejected(Problem(ProblemCode.FEATURE_NOT_ALLOWED, message, "actual"))
-        desk.admit(self.place, self.actual - kept, "actual")
+        desk.admit(self.place, self.actual - reserved, "actual")
 
     def _count(self, desk: Desk) -> Count | None:
         return desk.count(self.place) if self.place else None
@@ -256,9 +256,9 @@ class Release:
             count = desk.count(self.place) if self.place else None
             raise Rejected(Problem(ProblemCode.HOLD_ENDED, _ended(hold), "holdId"), current=count)
         if hold.status != RELEASED:
-            kept = hold.amount if status_of(hold, desk.now) == OPEN else 0
+            reserved = hold.amount if status_of(hold, desk.now) == OPEN else 0
             hold = hold.model_copy(update={"status": RELEASED})
-            desk.keep(hold, -kept)
+            desk.keep(hold, -reserved)
         return Outcome(desk.count(self.place) if self.place else None, hold)
 
 
@@ -294,25 +294,25 @@ def _fingerprint(feature: str, amount: int) -> str:
     return sha256(repr((feature, amount)).encode()).hexdigest()
 
 
-def _check_same(before: str, told: str) -> None:
+def _check_same(before: str, fingerprint: str) -> None:
     """Refuse another use under a key.
 
     Raises:
         Rejected: it is another one.
     """
-    if before != told:
+    if before != fingerprint:
         message = "this key was used for another amount or feature; use a new one for another use"
         raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey"))
 
 
-def _pay(desk: Desk, account_id: str, feature: str, amount: int, *, key: str, kept: int = 0) -> None:
+def _pay(desk: Desk, account_id: str, feature: str, amount: int, *, key: str, reserved: int = 0) -> None:
     """Spend credits, once for a key.
 
     Raises:
         Rejected: there are not enough beside what is held by others, or the key was used for something else.
     """
     if amount:
-        desk.pay(account_id, Spend("", amount, key, reason=feature, kind=split(account_id)[1]), kept)
+        desk.pay(account_id, Spend("", amount, key, reason=feature, kind=split(account_id)[1]), reserved)
 
 
 def _record(desk: Desk, customer_id: str, name: str, value: int, *, id: str, fingerprint: str) -> UsageRecord:

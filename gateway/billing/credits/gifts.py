@@ -45,8 +45,8 @@ class Gift:
     def input(self) -> dict[str, Any]:
         """What must be the same under one key."""
         ends = self.expires_at.isoformat() if self.expires_at else None
-        told = {"amount": self.amount, "reason": self.reason, "expires_at": ends}
-        return told | {"kind": self.kind} if self.kind else told
+        fields = {"amount": self.amount, "reason": self.reason, "expires_at": ends}
+        return fields | {"kind": self.kind} if self.kind else fields
 
 
 def is_gift(purchase_id: str) -> bool:

@@ -54,8 +54,8 @@ async def spend(database: Database, wanted: Spend) -> CreditEntry:
     def work(connection: sa.Connection) -> CreditEntry | Problem:
         # the first one also for a kind with a name, so that a key is looked for by one at a time
         purses = Purses(connection, {customer.id, account_id}, [wanted.key])
-        kept = settle_held(connection, [account_id], now(connection)).get(account_id, 0)
-        if problem := purses.spend(account_id, wanted, kept):
+        on_hold = settle_held(connection, [account_id], now(connection)).get(account_id, 0)
+        if problem := purses.spend(account_id, wanted, on_hold):
             return problem
         purses.save()
         (entry,) = entries_of(connection, [customer.id], [wanted.key])

@@ -59,10 +59,10 @@ class Spend:
     @property
     def fingerprint(self) -> str:
         """What must be the same under one key."""
-        told: list[Any] = [self.amount, self.reason, sorted(self.meta.items())]
+        fields: list[Any] = [self.amount, self.reason, sorted(self.meta.items())]
         if self.kind:
-            told.append(self.kind)
-        return sha256(orjson.dumps(told)).hexdigest()
+            fields.append(self.kind)
+        return sha256(orjson.dumps(fields)).hexdigest()
 
 
 def _spent(dialect: str) -> sa.Select[Any]:
@@ -118,7 +118,7 @@ class Purses:
         for row in _OVER.rows(connection, accounts=json_array(account_ids), now=now(connection)):
             self._accounts[row.customer_id].expire()
         before = entries_of(connection, {split(account_id)[0] for account_id in account_ids}, keys)
-        self._told = {(split(row.customer_id)[0], row.key): row.fingerprint for row in before}
+        self._fingerprints = {(split(row.customer_id)[0], row.key): row.fingerprint for row in before}
         first = _FIRST.rows(connection, accounts=json_array(account_ids))
         self._open = {row.customer_id: (row.id, int(row.left)) for row in first}
         self._first = {row.id for row in first}
@@ -139,8 +139,8 @@ class Purses:
             held: how many credits are held for other work.
         """
         account, whose = self._accounts[account_id], (split(account_id)[0], wanted.key)
-        if whose in self._told:
-            if self._told[whose] == wanted.fingerprint:
+        if whose in self._fingerprints:
+            if self._fingerprints[whose] == wanted.fingerprint:
                 return None
             message = "this key was used for another amount, kind, reason or metadata; use a new one for another spend"
             return Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "idempotencyKey")
@@ -149,10 +149,10 @@ class Purses:
             message = f"{wanted.amount} credits are wanted and {there} are there"
             return Problem(ProblemCode.INSUFFICIENT_CREDITS, message, "amount")
         account.balance -= wanted.amount
-        told = wanted.amount, account.balance, wanted.key, wanted.fingerprint, wanted.reason
-        entry = account_id, "spend", -told[0], *told[1:], self._take(account, wanted.amount), wanted.meta
-        self._entries.append(dict(zip(_COLUMNS, (*entry, now(self._connection)), strict=True)))
-        self._told[whose] = wanted.fingerprint
+        entry = account_id, "spend", -wanted.amount, account.balance, wanted.key, wanted.fingerprint, wanted.reason
+        more = self._take(account, wanted.amount), wanted.meta, now(self._connection)
+        self._entries.append(dict(zip(_COLUMNS, (*entry, *more), strict=True)))
+        self._fingerprints[whose] = wanted.fingerprint
         return None
 
     def _take(self, account: Account, amount: int) -> dict[str, int]:

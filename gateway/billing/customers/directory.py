@@ -208,9 +208,9 @@ class CustomerDesk:
                     raise _unavailable(f"{customer_id} is not the customer of {external_id}")
                 await self._close_checkouts(external_id)
                 key = f"action-{attempt.reference}"
-                told = {"metadata": {"external_id": ""}}
+                params = {"metadata": {"external_id": ""}}
                 try:
-                    answer = await self._stripe.post(f"{PATH}/{customer_id}", idempotency_key=key, **told)
+                    answer = await self._stripe.post(f"{PATH}/{customer_id}", idempotency_key=key, **params)
                 except StripeRefused as error:
                     raise Rejected(refused(error)) from error
                 await self._mirror.store_answer(self._stripe, answer)

@@ -348,14 +348,14 @@ class Customers:
         """Return what Stripe is not told yet, and the address that is to be written down as told."""
         his = col(CustomerClaim.customer_id) == customer.id
         claim = await self._database.read(lambda connection: first_row(connection, CustomerClaim, his))
-        told = claim.email if claim else None
+        known = claim.email if claim else None
         email = principal.email if principal.is_service else self.verified_email(principal)
         changes: dict[str, Any] = {}
         if customer.meta.get("external_id") != principal.subject:
             changes["metadata"] = {"external_id": principal.subject}
-        if email is not None and email != told and (told or principal.is_service or not customer.email):
+        if email is not None and email != known and (known or principal.is_service or not customer.email):
             changes["email"] = email
-        return changes, email if claim is not None and email != told else None
+        return changes, email if claim is not None and email != known else None
 
     async def withhold_cards(self, customer: Customer, *, for_good: bool = False) -> None:
         """Keep the cards of whoever paid before from a user who has the customer by an unproved e-mail address.

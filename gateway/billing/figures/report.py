@@ -10,7 +10,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gateway.billing.figures import rules
-from gateway.billing.figures.store import KEPT, SUMS
+from gateway.billing.figures.store import FIGURES, SUMS
 from gateway.billing.money import decimal, exponent
 from gateway.db.database import Database
 from gateway.db.tables import table_for
@@ -161,9 +161,9 @@ def months(sums: Sums, wanted: Sequence[str]) -> list[Month]:
 def _of_currency(sums: Sums, currency: str, wanted: Sequence[str]) -> Iterator[Month]:
     mrr = customers = subscriptions = active = trialing = 0
     for month in sorted({month for month, each in sums if each == currency} | {*wanted}):
-        told = sums.get((month, currency), {})
-        amounts = {name: told.get(name, _NOTHING)[0] for name in _AMOUNTS}
-        counts = {name: told.get(name, _NOTHING)[1] for name in (*_AMOUNTS, *_COUNTS, rules.ACTIVE, rules.TRIALING)}
+        values = sums.get((month, currency), {})
+        amounts = {name: values.get(name, _NOTHING)[0] for name in _AMOUNTS}
+        counts = {name: values.get(name, _NOTHING)[1] for name in (*_AMOUNTS, *_COUNTS, rules.ACTIVE, rules.TRIALING)}
         before = customers
         mrr += amounts[rules.NEW] + amounts[rules.EXPANSION] - amounts[rules.CONTRACTION] - amounts[rules.CHURN]
         customers += counts[rules.NEW] - counts[rules.CHURN]
@@ -195,8 +195,8 @@ _COUNTS = (rules.STARTED, rules.ENDED, rules.TRIALS, rules.TRIALS_ENDED, rules.C
 def cohorts(sums: Sums, wanted: Sequence[str]) -> list[Cohort]:
     """Return the customers who began to pay in some months, and how many paid as each later month ended. Pure."""
     steps: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    for (month, currency), told in sums.items():
-        for name, (_, count) in told.items():
+    for (month, currency), values in sums.items():
+        for name, (_, count) in values.items():
             if name.startswith(rules.COHORT):
                 steps[name.removeprefix(rules.COHORT), currency][month] = count
     found = []
@@ -223,13 +223,13 @@ def in_one(found: Iterable[Month], rates: Mapping[str, Decimal], target: str) ->
     for each in found:
         if each.currency not in rates:
             raise BadInput(f"there is no rate for {each.currency.upper()}: add it to GATEWAY_FIGURES_RATES")
-        kept = by_month.setdefault(each.month, {"month": each.month, "currency": target})
+        row = by_month.setdefault(each.month, {"month": each.month, "currency": target})
         scale = rates[each.currency] * Decimal(10) ** (exponent(target) - exponent(each.currency))
         for name in Month.__slots__[2:]:
             value = getattr(each, name)
             if name in {"mrr", *_AMOUNTS}:
                 value = int((value * scale).to_integral_value(ROUND_HALF_UP))
-            kept[name] = kept.get(name, 0) + value
+            row[name] = row.get(name, 0) + value
     return [Month(**by_month[month]) for month in sorted(by_month)]
 
 
@@ -259,7 +259,7 @@ async def usage_between(database: Database, since: datetime, until: datetime) ->
 
 async def waiting(database: Database) -> int:
     """Return how many customers are to be reckoned anew."""
-    query = sa.select(sa.func.count()).select_from(KEPT).where(sa.text("due"))
+    query = sa.select(sa.func.count()).select_from(FIGURES).where(sa.text("due"))
     return await database.read(lambda connection: int(connection.execute(query).scalar_one()))
 
 

@@ -113,9 +113,9 @@ def parts(invoices: Iterable[Invoice], subscriptions: Iterable[Subscription], ra
     sums: dict[tuple[str, str, str], list[int]] = defaultdict(lambda: [0, 0])
 
     def add(month: str, currency: str, name: str, amount: int = 0, count: int = 1) -> None:
-        kept = sums[month, currency, name]
-        kept[0] += amount
-        kept[1] += count
+        total = sums[month, currency, name]
+        total[0] += amount
+        total[1] += count
 
     paid = [each for each in invoices if each.status == "paid"]
     spans = list(_spans(paid, by_id, rates))

@@ -32,7 +32,7 @@ IDLE_SECONDS: Final = 1.0
 UNKNOWN: Final = -1
 """In the place of the revisions of a customer who could not be reckoned."""
 
-KEPT, SUMS = table_for(CustomerFigures), table_for(Figure)
+FIGURES, SUMS = table_for(CustomerFigures), table_for(Figure)
 INVOICES, SUBSCRIPTIONS = table_for(mirrored.Invoice), table_for(mirrored.Subscription)
 ITEMS, PRICES, CUSTOMERS = (table_for(each) for each in (mirrored.SubscriptionItem, mirrored.Price, mirrored.Customer))
 
@@ -54,7 +54,7 @@ def mark(connection: sa.Connection, customer_ids: Collection[str]) -> None:
 
 @lru_cache
 def _marks(dialect: str) -> Any:
-    return insert(dialect, KEPT).on_conflict_do_update(index_elements=["customer_id"], set_={"due": True})
+    return insert(dialect, FIGURES).on_conflict_do_update(index_elements=["customer_id"], set_={"due": True})
 
 
 class Figures:
@@ -97,7 +97,7 @@ class Figures:
 
 def is_waiting(connection: sa.Connection) -> bool:
     """Return whether anybody is marked."""
-    return connection.execute(sa.select(KEPT.c.customer_id).where(sa.text("due")).limit(1)).first() is not None
+    return connection.execute(sa.select(FIGURES.c.customer_id).where(sa.text("due")).limit(1)).first() is not None
 
 
 def _page(connection: sa.Connection, after: str, size: int) -> Sequence[str]:
@@ -114,17 +114,17 @@ def _stale(connection: sa.Connection, ids: Sequence[str]) -> list[str]:
         query = sa.select(table.c.customer_id, sa.func.sum(table.c.revision)).where(its).group_by(table.c.customer_id)
         for customer_id, revisions in connection.execute(query, {"ids": given}):
             found[customer_id] += int(revisions)
-    its = in_json_array(connection.dialect.name, KEPT.c.customer_id, "ids")
-    kept = {
+    its = in_json_array(connection.dialect.name, FIGURES.c.customer_id, "ids")
+    known = {
         row[0]: row[1]
-        for row in connection.execute(sa.select(KEPT.c.customer_id, KEPT.c.revisions).where(its), {"ids": given})
+        for row in connection.execute(sa.select(FIGURES.c.customer_id, FIGURES.c.revisions).where(its), {"ids": given})
     }
-    return [each for each, revisions in found.items() if kept.get(each) != revisions and account_of(each)[0] is None]
+    return [each for each, revisions in found.items() if known.get(each) != revisions and account_of(each)[0] is None]
 
 
 def reckon(connection: sa.Connection, most: int = BATCH_SIZE) -> int:
     """Reckon so many of the customers that are marked at most, and return how many."""
-    due = sa.select(KEPT.c.customer_id, KEPT.c.parts).where(sa.text("due")).limit(most)
+    due = sa.select(FIGURES.c.customer_id, FIGURES.c.parts).where(sa.text("due")).limit(most)
     rows = connection.execute(due.with_for_update(skip_locked=True)).all()
     if not rows:
         return 0
@@ -135,7 +135,7 @@ def reckon(connection: sa.Connection, most: int = BATCH_SIZE) -> int:
         _add(change, (Part(*each) for each in row.parts), -1)
         _add(change, new[row.customer_id], 1)
     _apply(connection, change)
-    update = sa.update(KEPT).where(KEPT.c.customer_id == sa.bindparam("id"))
+    update = sa.update(FIGURES).where(FIGURES.c.customer_id == sa.bindparam("id"))
     written = update.values(parts=sa.bindparam("new_parts"), revisions=sa.bindparam("new_revisions"), due=False)
     values = [{"id": each, "new_parts": [list(p) for p in new[each]], "new_revisions": revisions[each]} for each in ids]
     connection.execute(written, values)

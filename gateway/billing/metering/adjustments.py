@@ -45,9 +45,9 @@ def _adjust(connection: sa.Connection, identifier: str, value: int | None) -> Us
     if wrong is None or wrong.adjusts:
         raise Rejected(Problem(ProblemCode.USAGE_NOT_FOUND, "nothing was reported under this identifier", "identifier"))
     advisory_locks(connection, [totals.lock_name(wrong.customer_id, wrong.event_name)])
-    name, told = f"adj_{sha256(identifier.encode()).hexdigest()[:40]}", str(value)
+    name, fingerprint = f"adj_{sha256(identifier.encode()).hexdigest()[:40]}", str(value)
     if before := _record(connection, name):
-        if before.fingerprint != told:
+        if before.fingerprint != fingerprint:
             message = "it was corrected already, to another value: correct the record in its place"
             raise Rejected(Problem(ProblemCode.IDEMPOTENCY_KEY_REUSED, message, "identifier"))
         return _record(connection, f"{name}+")
@@ -56,10 +56,10 @@ def _adjust(connection: sa.Connection, identifier: str, value: int | None) -> Us
     present, is_plain = datetime.now(UTC), wrong.status == "counted"
     made: dict[str, Any] = {"attempts": 0, "last_error": None, "created": present}
     made |= {"status": wrong.status if is_plain else "pending", "next_attempt_at": None if is_plain else present}
-    back = {"id": name, "value": -wrong.value, "adjusts": identifier, "fingerprint": told}
+    back = {"id": name, "value": -wrong.value, "adjusts": identifier, "fingerprint": fingerprint}
     rows = [wrong.model_copy(update={**made, **back})]
     if value is not None:
-        rows.append(wrong.model_copy(update={**made, "id": f"{name}+", "value": value, "fingerprint": told}))
+        rows.append(wrong.model_copy(update={**made, "id": f"{name}+", "value": value, "fingerprint": fingerprint}))
     connection.execute(sa.insert(USAGE), [row.model_dump() for row in rows])
     add_up(connection, rows)
     return rows[1] if value is not None else None

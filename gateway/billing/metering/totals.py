@@ -16,7 +16,7 @@ from gateway.db.tables import insert, table_for
 from gateway.models.metering import UsageCounter, UsageRecord, UsageTotal
 
 USAGE, TOTALS, COUNTERS = table_for(UsageRecord), table_for(UsageTotal), table_for(UsageCounter)
-KEPT = timedelta(days=35)  # after a period, as long as anything may be reported for it
+RETENTION = timedelta(days=35)  # after a period, as long as anything may be reported for it
 DEAD: sa.ColumnElement[str] = sa.literal_column("'dead'")
 
 
@@ -101,7 +101,7 @@ def sum_up(connection: sa.Connection, period: Period) -> None:
     row = insert(connection, TOTALS).values(**columns, value=total.value, records=total.records)
     connection.execute(row.on_conflict_do_nothing())
     mine = TOTALS.c.customer_id == period.customer_id, TOTALS.c.event_name == period.event_name
-    connection.execute(sa.delete(TOTALS).where(*mine, TOTALS.c.period_end <= period.start - KEPT))
+    connection.execute(sa.delete(TOTALS).where(*mine, TOTALS.c.period_end <= period.start - RETENTION))
 
 
 def within(period: Period) -> tuple[sa.ColumnElement[bool], ...]:

@@ -57,10 +57,10 @@ class Report:
     def fingerprint(self) -> str:
         """Return what must be the same under one identifier."""
         moment = int(self.timestamp.timestamp()) if self.timestamp else None
-        told: tuple[object, ...] = (self.external_id, self.event_name, self.value, moment)
+        fields: tuple[object, ...] = (self.external_id, self.event_name, self.value, moment)
         if self.properties:
-            told = (*told, sorted(self.properties.items()))
-        return sha256(repr(told).encode()).hexdigest()
+            fields = (*fields, sorted(self.properties.items()))
+        return sha256(repr(fields).encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,23 +147,23 @@ def _write(connection: sa.Connection, rows: Mapping[str, UsageRecord], beside: B
     """Write what is new, unless something else was reported under one of the names; all of it as it is then."""
     locks = {totals.lock_name(row.customer_id, row.event_name) for row in rows.values()}
     advisory_locks(connection, locks.union(beside.locks if beside else ()))  # all at once, in one order
-    kept = sa.select(USAGE).where(USAGE.c.id.in_(rows))
-    there = {row["id"]: UsageRecord(**row) for row in connection.execute(kept).mappings()}
+    stored = sa.select(USAGE).where(USAGE.c.id.in_(rows))
+    there = {row["id"]: UsageRecord(**row) for row in connection.execute(stored).mappings()}
     if any(row.fingerprint != rows[name].fingerprint for name, row in there.items()):
         return {**rows, **there}
     new = [row for name, row in rows.items() if name not in there]
     if new:
         values = [row.model_dump() for row in new]
         known = insert(connection, USAGE).on_conflict_do_nothing().returning(USAGE.c.id)
-        told = set(connection.execute(known, values).scalars())
-        add_up(connection, [row for row in new if row.id in told])
+        inserted = set(connection.execute(known, values).scalars())
+        add_up(connection, [row for row in new if row.id in inserted])
         if beside:
             beside.work(connection)
     refused = [name for name, row in there.items() if row.status == "dead"]
     if refused:
         again = {"status": "pending", "next_attempt_at": next(iter(rows.values())).next_attempt_at}
         connection.execute(sa.update(USAGE).where(USAGE.c.id.in_(refused)).values(**again))
-    return {row["id"]: UsageRecord(**row) for row in connection.execute(kept).mappings()}
+    return {row["id"]: UsageRecord(**row) for row in connection.execute(stored).mappings()}
 
 
 def add_up(connection: sa.Connection, rows: Sequence[UsageRecord]) -> None:

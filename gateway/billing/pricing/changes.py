@@ -163,8 +163,8 @@ def _taxed_as(old: Json, price: Price) -> Price:
 
 
 def _tax(obj: Json) -> str | None:
-    told: str | None = obj.get("tax_behavior")
-    return None if told == "unspecified" else told
+    behavior: str | None = obj.get("tax_behavior")
+    return None if behavior == "unspecified" else behavior
 
 
 def _costs_other(product_id: str, price: Price, old: Json, stripe: AtStripe) -> bool:

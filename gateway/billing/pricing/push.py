@@ -57,8 +57,8 @@ def _resolved(value: Any, known: AtStripe, made: dict[Ref, str]) -> Any:
     if isinstance(value, Ref):
         if value in made:
             return made[value]
-        kept = {"meter": known.meters, "feature": known.features, "price": known.by_key()}[value.kind]
-        return kept[value.name]["id"]
+        named = {"meter": known.meters, "feature": known.features, "price": known.by_key()}[value.kind]
+        return named[value.name]["id"]
     if isinstance(value, dict):
         return {name: _resolved(each, known, made) for name, each in value.items()}
     if isinstance(value, list | tuple):

@@ -146,5 +146,5 @@ def _known(location: Sequence[str | int]) -> list[str]:
 
 
 def _in_lines(findings: Iterable[tuple[tuple[int, Place], str]]) -> str:
-    told = {(line, f"line {line}: {'.'.join(map(str, place))}: {words}") for (line, place), words in findings}
-    return "\n".join(words for _, words in sorted(told))
+    lines = {(line, f"line {line}: {'.'.join(map(str, place))}: {words}") for (line, place), words in findings}
+    return "\n".join(words for _, words in sorted(lines))

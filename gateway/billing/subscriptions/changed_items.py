@@ -137,8 +137,8 @@ class _Finder:
         price = self._snapshot.prices.get(entry.price_id)
         if price is None:
             raise _rejected(ProblemCode.PRICE_NOT_FOUND, "there is no such price in the catalogue", field)
-        kept = any(item.price_id == price.id for item in self._present.items)  # who has an old plan may keep it
-        if not kept and not (is_active(price) and is_active(self._snapshot.products[price.product_id])):
+        is_present = any(item.price_id == price.id for item in self._present.items)  # who has an old plan may keep it
+        if not is_present and not (is_active(price) and is_active(self._snapshot.products[price.product_id])):
             raise _rejected(ProblemCode.PRICE_NOT_ON_SALE, "this price is no longer on sale: choose another", field)
         if price.interval is None:
             raise _rejected(ProblemCode.PRICE_NOT_RECURRING, "this price is paid once; choose a plan", field)

@@ -106,8 +106,8 @@ class Planned:
         """
         if not self.sellers or self.fixed or always:
             return self.sellers
-        kept = {(item.price_id, item.quantity) for item in items}.union(self.last)
-        return not all(_is_sold(price, quantity, currency, snapshot) for price, quantity in kept)
+        planned = {(item.price_id, item.quantity) for item in items}.union(self.last)
+        return not all(_is_sold(price, quantity, currency, snapshot) for price, quantity in planned)
 
 
 NOTHING_PLANNED = Planned()

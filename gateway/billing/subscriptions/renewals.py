@@ -94,11 +94,11 @@ def as_if_now(
         left: the discounts that there are then.
     """
     renews = [each for each in targets if each.get("quantity") is None or each["price"] in renewing]
-    kept, touched = ({each["id"] for each in some if "id" in each} for some in (renews, targets))
+    renewed_ids, touched = ({each["id"] for each in some if "id" in each} for some in (renews, targets))
 
     def goes_on(item: Mapping[str, Any]) -> bool:
         if item["id"] in touched:
-            return item["id"] not in kept
+            return item["id"] not in renewed_ids
         return item["price"]["id"] not in renewing and item.get("quantity") is not None
 
     gone = [item["id"] for item in subscription["items"]["data"] if goes_on(item)]

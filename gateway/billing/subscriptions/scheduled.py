@@ -118,8 +118,8 @@ class Schedules:
         """
         period_end = min(item.current_period_end for item in present.items)
         if present.planned.end is None or present.planned.end > period_end:
-            phases, kept = [present_phase(answer.object, period_end)], set_aside(answer.object["schedule"], period_end)
-            await self._plan(answer, key, phases=phases, ends=True, metadata={**said, **kept})
+            phases, saved = [present_phase(answer.object, period_end)], set_aside(answer.object["schedule"], period_end)
+            await self._plan(answer, key, phases=phases, ends=True, metadata={**said, **saved})
 
     async def go_on(self, present: SubscriptionState, answer: StripeResponse) -> None:
         """Take a planned end back, and nothing else that is planned; what the customer has set aside is planned again.

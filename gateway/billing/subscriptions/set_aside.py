@@ -42,8 +42,8 @@ def set_aside(schedule: Mapping[str, Any], end: datetime) -> dict[str, str]:
     later = [each for each in schedule["phases"] if present and each["start_date"] > present["start_date"]]
     if not present or schedule["end_behavior"] not in {"cancel", "release"} or any(map(_is_unknown, later)):
         return final
-    kept = {"until": present["end_date"], "then": schedule["end_behavior"], "phases": [given(each) for each in later]}
-    text = orjson.dumps(kept).decode().replace(" ", "\\u0020")  # which Stripe might trim
+    saved = {"until": present["end_date"], "then": schedule["end_behavior"], "phases": [given(each) for each in later]}
+    text = orjson.dumps(saved).decode().replace(" ", "\\u0020")  # which Stripe might trim
     parts = [text[at : at + _LONGEST] for at in range(0, len(text), _LONGEST)]
     if len(parts) + len(schedule["metadata"] or ()) > _MOST_KEYS:
         return final
@@ -63,17 +63,17 @@ def brought_back(subscription: Mapping[str, Any], now: datetime) -> _Json:
         ValueError: it cannot be read.
     """
     said = subscription["schedule"]["metadata"]
-    kept = _kept(said)
-    present = present_phase(subscription, datetime.fromtimestamp(kept["until"], UTC))
-    if kept["until"] <= now.timestamp():
+    saved = _saved(said)
+    present = present_phase(subscription, datetime.fromtimestamp(saved["until"], UTC))
+    if saved["until"] <= now.timestamp():
         present["end_date"] = "now"
-    later = _still_due(kept["phases"], int(now.timestamp()), int(said[ENDED_BY_CUSTOMER]))
+    later = _still_due(saved["phases"], int(now.timestamp()), int(said[ENDED_BY_CUSTOMER]))
     forgotten = dict.fromkeys((ENDED_BY_CUSTOMER, *(name for name in said if name.startswith(_KEY))), "")
-    phases = {"phases": [present, *later], "end_behavior": kept["then"], "proration_behavior": "none"}
+    phases = {"phases": [present, *later], "end_behavior": saved["then"], "proration_behavior": "none"}
     return {**phases, "metadata": forgotten}
 
 
-def _kept(said: Mapping[str, str]) -> _Json:
+def _saved(said: Mapping[str, str]) -> _Json:
     names = [name for name in said if name.startswith(_KEY)]
     found: _Json = orjson.loads("".join(said[f"{_KEY}{number}"] for number in range(len(names))))
     return found
@@ -86,7 +86,7 @@ def coming_back(subscription: Mapping[str, Any]) -> set[str]:
         subscription: as Stripe has it, with its schedule.
     """
     try:
-        phases = _kept((subscription["schedule"] or {})["metadata"])["phases"]
+        phases = _saved((subscription["schedule"] or {})["metadata"])["phases"]
         return {item["price"] for phase in phases for item in phase["items"]}
     except (KeyError, ValueError):
         return set()

@@ -212,9 +212,9 @@ def _states(
         by_id[subscription.id] = subscription
         items.setdefault(subscription.id, []).extend([item] if item else [])
     judged = {row.id: (row, _now(connection, row)) for row in by_id.values() if row.status in PAYMENTS_MATTER}
-    told = payments_of(connection, judged.values()) if judged else {}
+    payments = payments_of(connection, judged.values()) if judged else {}
     return [
-        _state(row, items[row.id], _now(connection, row), told.get(row.id, Payments()), grace, steps)
+        _state(row, items[row.id], _now(connection, row), payments.get(row.id, Payments()), grace, steps)
         for row in by_id.values()
     ]
 

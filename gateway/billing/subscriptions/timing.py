@@ -218,15 +218,15 @@ def _period(price_id: str, items: Sequence[Mapping[str, Any]], prices: Mapping[s
     return {name: recurring[name] for name in ("interval", "interval_count")}
 
 
-_KEPT = frozenset({"application_fee_percent", "automatic_tax", "billing_thresholds", "default_payment_method"})
-_KEPT |= {"default_tax_rates", "invoice_settings", "on_behalf_of", "transfer_data"}
+_CARRIED_OVER = frozenset({"application_fee_percent", "automatic_tax", "billing_thresholds", "default_payment_method"})
+_CARRIED_OVER |= {"default_tax_rates", "invoice_settings", "on_behalf_of", "transfer_data"}
 """What a phase says in the words of the subscription."""
 
 
 def _shared(subscription: Mapping[str, Any]) -> dict[str, Any]:
     """Return what both phases say of the subscription beside its items."""
     said: dict[str, Any] = {
-        **given({name: subscription.get(name) for name in sorted(_KEPT)}),
+        **given({name: subscription.get(name) for name in sorted(_CARRIED_OVER)}),
         "proration_behavior": "none",
         "discounts": [{"discount": id_of(each)} for each in subscription["discounts"]],
         "description": subscription["description"],

@@ -80,11 +80,11 @@ class EventStreams:
         await _write(send, _PING)  # the client is connected, though the first reading may wait for Stripe
         seconds, _ = self._connections.lasting(caller.principal)
 
-        async def told(kind: str, payload: Any) -> None:
+        async def send_event(kind: str, payload: Any) -> None:
             if kind != "complete":
                 await _write(send, next_event(orjson.dumps(payload if kind == "next" else {"errors": payload})))
 
-        running = asyncio.create_task(self._runner.run(prepared, asked, caller, told))
+        running = asyncio.create_task(self._runner.run(prepared, asked, caller, send_event))
         beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(_ping(send))]
         try:
             await asyncio.wait([running, *beside], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

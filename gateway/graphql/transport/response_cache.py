@@ -37,7 +37,7 @@ PERSONAL: Final = {b"authorization", b"cookie"}
 SIGNIFICANT: Final = {b"accept", b"content-encoding", b"content-type"}
 """The other headers that the application looks at. Whoever makes it look at one more adds it here."""
 
-_KEPT: Final = {"GET", "POST"}
+_CACHEABLE_METHODS: Final = {"GET", "POST"}
 _SHARED = (
     (b"cache-control", b"public, max-age=0, must-revalidate"),
     (b"vary", b"Accept, Authorization, Origin"),
@@ -82,8 +82,8 @@ class CachedResponse:
         media_type = next(value for name, value in headers if name == b"content-type")
         etag = b'"%s"' % hashlib.sha256(media_type + body).hexdigest()[:32].encode()
         shared = [*_SHARED, (b"etag", etag)]
-        kept = [header for header in headers if header[0] != b"cache-control"]
-        return cls(Response(200, [*kept, *shared], body), size, shown, etag, Response(304, shared))
+        others = [header for header in headers if header[0] != b"cache-control"]
+        return cls(Response(200, [*others, *shared], body), size, shown, etag, Response(304, shared))
 
     def is_good(self, snapshot: Snapshot) -> bool:
         """Return whether it would be the same if it were made from a snapshot."""
@@ -195,7 +195,7 @@ def _key(request: Request) -> Key | None:
     """
     if (known := request.made.get("key")) is not None:
         return cast("Key", known)
-    if request.method not in _KEPT:
+    if request.method not in _CACHEABLE_METHODS:
         return None
     key: list[object] = [request.method, request.query]
     for header in request.raw_headers:

@@ -53,7 +53,7 @@ class OperationRunner:
     def __init__(self, services: Services, engine: Engine) -> None:
         self._services = services
         self._engine = engine
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._slots = asyncio.Semaphore(AT_ONCE)
 
     async def run(self, prepared: Prepared, request: GraphQLRequest, caller: Caller, send: Send) -> None:
         """Run an operation to its end, which for a subscription is its cancellation, or an error."""
@@ -76,7 +76,7 @@ class OperationRunner:
             while True:
                 # a new one each time: what was loaded and allowed for the last reading may not hold for this
                 context = LiveContext(self._services, caller.principal, caller.address, changed=changed)
-                async with self._turns if changed.heard else nullcontext():  # the first reading may wait for Stripe
+                async with self._slots if changed.heard else nullcontext():  # the first reading may wait for Stripe
                     result = await self._engine.execute(prepared, request, context, caller.request_id)
                 if result.data is None:
                     await send("error", result.errors)

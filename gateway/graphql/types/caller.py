@@ -17,7 +17,7 @@ from gateway.graphql.types.audit import action_of
 from gateway.graphql.types.catalog_objects import catalog_objects_of
 from gateway.graphql.types.subscriptions import BillingSubscription
 
-_NOT_TOLD = {"subscription_id", "idempotency_key", "external_id", "actor"}
+_NOT_RECORDED = {"subscription_id", "idempotency_key", "external_id", "actor"}
 
 
 class ChangeInput(Protocol):
@@ -78,18 +78,18 @@ class Caller:
             return await work()
         services, found = self.info.context.services, []
 
-        async def kept(_: Attempt) -> Json:
+        async def recorded(_: Attempt) -> Json:
             state, invoice_id = await work()
             found.append(state)
             return {"subscription": state.subscription.id, "invoice": invoice_id}
 
         action = action_of(self.info, key=self.input.idempotency_key, actor=self.input.actor)(
             name=name,
-            input={name: value for name, value in _plain(self.input).items() if name not in _NOT_TOLD},
+            input={name: value for name, value in _plain(self.input).items() if name not in _NOT_RECORDED},
             external_id=self.principal.subject,
             target=self.input.subscription_id,
         )
-        result = await services.audit.once(action, kept)
+        result = await services.audit.once(action, recorded)
         if not found:
             found.append(await services.subscriptions.state(self.principal, self.input.subscription_id))
         return found[0], result["invoice"]

@@ -154,7 +154,7 @@ _OF_ENTRY = re.compile(r"items\.(\d+)\.(\w+)")
 
 
 @contextmanager
-def told_at(to: SubscriptionChangeInput | None) -> Iterator[None]:
+def problems_at(to: SubscriptionChangeInput | None) -> Iterator[None]:
     """Tell problems at the names that the client has written: the use case tells them at the short ones.
 
     Raises:

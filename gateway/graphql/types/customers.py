@@ -36,7 +36,7 @@ from gateway.graphql.types.change_inputs import (
     ToPrice,
     ToQuantity,
     plan_change,
-    told_at,
+    problems_at,
 )
 from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
@@ -220,7 +220,7 @@ class Account:
         """What a change would cost, as Stripe computes it, or why it cannot be made. It changes nothing."""
         short = PlanChange(price_id, quantity, subscription_item_id)
         try:
-            with told_at(to):
+            with problems_at(to):
                 change = plan_change(to, short, items, when=when)
                 return ChangeQuote(preview=await self._preview(info, subscription_id, change))
         except Rejected as rejected:

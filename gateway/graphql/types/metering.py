@@ -180,5 +180,5 @@ def _reports(input: ReportUsageInput) -> list[tuple[str, Report]]:
 
 def _report(input: UsageRecordInput | ReportUsageInput) -> Report:
     properties = {each.key: each.value for each in input.properties or ()}
-    told = str(input.external_id), str(input.event_name), input.value, str(input.identifier)
-    return Report(*told, input.timestamp, properties or None)
+    values = str(input.external_id), str(input.event_name), input.value, str(input.identifier)
+    return Report(*values, input.timestamp, properties or None)

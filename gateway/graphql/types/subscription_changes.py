@@ -261,7 +261,7 @@ class ChangeMutations:
             )
             return state, invoice.id if invoice else None
 
-        with inputs.told_at(input.to):
+        with inputs.problems_at(input.to):
             state, invoice_id = await caller.once("subscription.change", work)
         catalog = catalog_objects_of(await services.catalog.snapshot())
         invoice = await services.database.read(lambda connection: row_by_id(connection, InvoiceRow, invoice_id or ""))

@@ -68,7 +68,7 @@ def parse_multipart(content_type: str, body: bytes) -> dict[str, Any]:
     for part in message.iter_parts():
         name, filename = part.get_param("name", header="content-disposition"), part.get_filename()
         content = bytes(part.get_payload(decode=True) or b"")
-        kept = {"filename": filename, "content": base64.b64encode(content).decode()}
-        value = content.decode("utf-8", "replace") if filename is None else kept
+        upload = {"filename": filename, "content": base64.b64encode(content).decode()}
+        value = content.decode("utf-8", "replace") if filename is None else upload
         _plant(tree, _path(str(name)), value)
     return {key: value if key == "file" else _lists(value) for key, value in tree.items()}

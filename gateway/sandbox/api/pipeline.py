@@ -119,23 +119,23 @@ class Api:
             raise invalid(f"Idempotency key is too long: it may have up to {_KEY_LENGTH} characters.")
         store = self.sandbox.store
         digest = hashlib.sha256(orjson.dumps(raw, option=orjson.OPT_SORT_KEYS)).hexdigest()
-        kept = store.get("_idempotency", key)
-        if kept and kept["at"] > time.time() - DAY:
-            if kept["path"] != request.path:
+        stored = store.get("_idempotency", key)
+        if stored and stored["at"] > time.time() - DAY:
+            if stored["path"] != request.path:
                 raise StripeError(
                     "Keys for idempotent requests can only be used for the same endpoint they were first used for "
-                    f"('{request.path}' vs '{kept['path']}'). Try using a key other than '{key}' if you meant to "
+                    f"('{request.path}' vs '{stored['path']}'). Try using a key other than '{key}' if you meant to "
                     "execute a different request.",
                     type="idempotency_error",
                 )
-            if kept["digest"] != digest:
+            if stored["digest"] != digest:
                 raise StripeError(
                     "Keys for idempotent requests can only be used with the same parameters they were first used "
                     f"with. Try using a key other than '{key}' if you meant to execute a different request.",
                     type="idempotency_error",
                 )
-            more |= {"Idempotent-Replayed": "true", "Original-Request": kept["request"]}
-            return kept["status"], _json(kept["body"]), more
+            more |= {"Idempotent-Replayed": "true", "Original-Request": stored["request"]}
+            return stored["status"], _json(stored["body"]), more
         record = {
             "object": "_idempotency",
             "id": key,

@@ -42,11 +42,11 @@ def details(type: str, given: Obj) -> Obj:
     number = given.get("iban") or given.get("account_number") or ""
     known = cards.account_by_number(number)
     behaviour = asdict(known.behaviour if known else cards.ANY_DEBIT)
-    kept = {name: value for name, value in given.items() if name not in ("iban", "account_number")}
+    public = {name: value for name, value in given.items() if name not in ("iban", "account_number")}
     if number:
-        kept |= {"fingerprint": fingerprint(number), "last4": number[-4:]}
+        public |= {"fingerprint": fingerprint(number), "last4": number[-4:]}
     more = _OF_ACCOUNTS.get(type)
-    shown = {**kept, **(more(given) if more else {})}
+    shown = {**public, **(more(given) if more else {})}
     return {type: shown, "_behaviour": behaviour}
 
 

@@ -55,8 +55,8 @@ def capture(sandbox: Sandbox, authorized: Obj, amount: int | None) -> Obj:
 def _declined(failed: Obj, decline: str) -> StripeError:
     code, message = declines.declined(decline)
     refusal = declines.refusal(decline)
-    told = {"advice_code": refusal.advice, "network_decline_code": refusal.network_code}
-    more = {name: value for name, value in told.items() if value}
+    codes = {"advice_code": refusal.advice, "network_decline_code": refusal.network_code}
+    more = {name: value for name, value in codes.items() if value}
     return StripeError(
         message,
         status=402,

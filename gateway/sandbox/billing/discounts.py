@@ -138,12 +138,12 @@ def active(sandbox: Sandbox, ids: Sequence[str], at: int) -> list[Discount]:
 
 def spend(sandbox: Sandbox, ids: Sequence[str], at: int, *, once: bool) -> list[str]:
     """Return the ids of discounts after an invoice: without those that are over, nor, with `once`, those for one."""
-    kept = [each.id for each in active(sandbox, ids, at) if not once or each.coupon["duration"] != "once"]
+    remaining = [each.id for each in active(sandbox, ids, at) if not once or each.coupon["duration"] != "once"]
     for each in ids:
-        gone = each not in kept and sandbox.store.get("discount", each)
+        gone = each not in remaining and sandbox.store.get("discount", each)
         if gone:
             sandbox.emit("customer.discount.deleted", gone)
-    return kept
+    return remaining
 
 
 def reduced(sandbox: Sandbox, amount: int, ids: Sequence[str], *, currency: str, at: int, product: str) -> int:

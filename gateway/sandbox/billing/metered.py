@@ -87,11 +87,11 @@ def bill_replaced(sandbox: Sandbox, before: Obj, after: Obj, at: int) -> None:
             continue
         for line in used(sandbox, before, item, (item["current_period_start"], at)):
             if line["amount"]:
-                kept = ("amount", "currency", "description", "discountable", "metadata", "pricing")
+                copied = ("amount", "currency", "description", "discountable", "metadata", "pricing")
                 pending.add(
                     sandbox,
                     customer,
-                    **{name: line[name] for name in kept},
+                    **{name: line[name] for name in copied},
                     period=(item["current_period_start"], at),
                     quantity=line["quantity"],
                     quantity_decimal=line["quantity_decimal"],

@@ -194,7 +194,7 @@ def _settle(sandbox: Sandbox, intent: Obj, payment_method: Obj) -> Obj:
 def _succeed(sandbox: Sandbox, intent: Obj, received: int) -> Obj:
     intent |= {"status": "succeeded", "amount_received": received, "amount_capturable": 0}
     sandbox.update(intent, "payment_intent.succeeded")
-    _tell_owner(sandbox, intent)
+    _notify_owner(sandbox, intent)
     follow_up(sandbox, sandbox.need("charge", intent["latest_charge"]))
     return intent
 
@@ -216,8 +216,8 @@ def _decline(sandbox: Sandbox, intent: Obj, payment_method: Obj, decline_code: s
     refusal = declines.refusal(decline_code)
     error |= {"charge": charge["id"], "decline_code": decline_code}
     if payment_method["type"] == "card":
-        told = {"advice_code": refusal.advice, "network_decline_code": refusal.network_code, "param": refusal.param}
-        error |= {name: value for name, value in told.items() if value}
+        codes = {"advice_code": refusal.advice, "network_decline_code": refusal.network_code, "param": refusal.param}
+        error |= {name: value for name, value in codes.items() if value}
     return _fail(sandbox, intent | {"latest_charge": charge["id"]}, error)
 
 
@@ -243,7 +243,7 @@ def _fail(sandbox: Sandbox, intent: Obj, error: Obj) -> Obj:
     # Stripe gives the payment method back: the next attempt may bring another one.
     intent |= {"status": "requires_payment_method", "payment_method": None, "last_payment_error": error}
     sandbox.update(intent, "payment_intent.payment_failed")
-    return _tell_owner(sandbox, intent)
+    return _notify_owner(sandbox, intent)
 
 
 def _pending(sandbox: Sandbox, intent: Obj) -> Obj | None:
@@ -251,7 +251,7 @@ def _pending(sandbox: Sandbox, intent: Obj) -> Obj | None:
     return charge if charge and charge["status"] == "pending" else None
 
 
-def _tell_owner(sandbox: Sandbox, intent: Obj) -> Obj:
+def _notify_owner(sandbox: Sandbox, intent: Obj) -> Obj:
     owner = intent.get("_owner")
     if owner:
         sandbox.follow(f"{kind_of_id(owner)}.payment_settled", intent)

@@ -85,10 +85,10 @@ def invoice_paid(sandbox: Sandbox, invoice: Obj) -> None:
     subscription = subscriptions.subscription_of(sandbox, invoice)
     if subscription is None or subscription.get("_waiting_for") != invoice["id"]:
         return
-    told = subscription["pending_update"]
+    was_pending = subscription["pending_update"]
     changed = _without(sandbox, subscription) | subscription["_waiting"] | {"pending_update": None}
     subscriptions.save(sandbox, changed)
-    if told:
+    if was_pending:
         sandbox.emit("customer.subscription.pending_update_applied", sandbox.need("subscription", changed["id"]))
 
 

@@ -143,16 +143,17 @@ def _extras(phase: Obj) -> list[Obj]:
 def _entries(old: Sequence[Obj], wanted: Sequence[Obj]) -> list[Obj]:
     """Return the `items` parameter that puts a phase's items in the place of the old ones: first of the same price."""
     left = list(old)
-    kept: dict[int, Obj] = {}
+    matched: dict[int, Obj] = {}
     for same_price in (True, False):
         for number, item in enumerate(wanted):
             fits = (each for each in left if not same_price or each["price"]["id"] == item["price"])
-            found = None if number in kept else next(fits, None)
+            found = None if number in matched else next(fits, None)
             if found:
-                kept[number] = found
+                matched[number] = found
                 left.remove(found)
     entries = [
-        {**_entry(item), **({"id": kept[number]["id"]} if number in kept else {})} for number, item in enumerate(wanted)
+        {**_entry(item), **({"id": matched[number]["id"]} if number in matched else {})}
+        for number, item in enumerate(wanted)
     ]
     return [*entries, *({"id": gone["id"], "deleted": True} for gone in left)]
 

@@ -41,9 +41,9 @@ PLAIN = (
 
 def save(sandbox: Sandbox, subscription: Obj, event: str | None = "customer.subscription.updated") -> Obj:
     """Store a subscription with its items, and plan what its clock has to do."""
-    kept = {item["id"] for item in subscription["items"]["data"]}
+    present = {item["id"] for item in subscription["items"]["data"]}
     for item in sandbox.store.find("subscription_item", subscription=subscription["id"]):
-        if item["id"] not in kept:
+        if item["id"] not in present:
             sandbox.store.delete("subscription_item", item["id"])
     for item in subscription["items"]["data"]:
         sandbox.store.put(item)

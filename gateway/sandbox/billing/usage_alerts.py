@@ -24,10 +24,10 @@ def usage_counted(sandbox: Sandbox, meter: Obj, customer: str) -> None:
         value = usage.total(sandbox, meter, customer, (0, sandbox.now(customer) + 1))
         if value >= threshold["gte"]:
             sandbox.update(alert | {"_told": [*alert["_told"], customer]})
-            _tell(sandbox, alert, customer, float(value))
+            _emit(sandbox, alert, customer, float(value))
 
 
-def _tell(sandbox: Sandbox, alert: Obj, customer: str, value: float) -> None:
+def _emit(sandbox: Sandbox, alert: Obj, customer: str, value: float) -> None:
     shown = {name: each for name, each in alert.items() if name[:1] != "_"}
     triggered: Obj = {"object": "billing.alert_triggered", "alert": shown, "customer": customer, "value": value}
     sandbox.emit("billing.alert.triggered", triggered | {"created": sandbox.now(customer), "livemode": False})

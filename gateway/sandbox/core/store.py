@@ -223,8 +223,8 @@ class Store:
         changed, self._before = self._before, {}
         if self._file and changed:
             self._file.execute("BEGIN IMMEDIATE")
-            kept = [(self._seq[key], *key, body) for key in changed if (body := self._bodies[key[0]].get(key[1]))]
-            self._file.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", kept)
+            rows = [(self._seq[key], *key, body) for key in changed if (body := self._bodies[key[0]].get(key[1]))]
+            self._file.executemany("INSERT OR REPLACE INTO documents VALUES (?, ?, ?, ?)", rows)
             gone = [(self._seq[key],) for key in changed if key[1] not in self._bodies[key[0]]]
             self._file.executemany("DELETE FROM documents WHERE seq = ?", gone)
             self._file.execute("COMMIT")

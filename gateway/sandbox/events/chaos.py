@@ -39,11 +39,11 @@ class Chaos:
 
     def settings(self) -> dict[str, float]:
         """Return the present settings, every one with its value."""
-        kept = self._store.get("_settings", "chaos") or {}
+        stored = self._store.get("_settings", "chaos") or {}
         options = self._options
         own = {"rate_limit": options.rate_limit or 0, "seed": options.random_seed or 0}
         defaults = {**_DEFAULTS, **own, **options.chaos}
-        return {name: kept.get(name, default) for name, default in defaults.items()}
+        return {name: stored.get(name, default) for name, default in defaults.items()}
 
     def configure(self, changes: dict[str, float]) -> dict[str, float]:
         """Change some settings and throw the dice anew from the seed; return all settings.

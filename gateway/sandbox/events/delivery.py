@@ -38,7 +38,7 @@ _log = logging.getLogger(__name__)
 _HOUR = 3600
 # Stripe tries for up to three days with growing waits (https://docs.stripe.com/webhooks#retries).
 RETRY_WAITS = (300, 1800, 2 * _HOUR, 5 * _HOUR, 10 * _HOUR, *[12 * _HOUR] * 4)
-_ANSWER_KEPT = 500
+_ANSWER_LENGTH = 500
 
 
 class WebhookDeliveries:
@@ -111,8 +111,8 @@ class WebhookDeliveries:
         """Return what events for `stripe listen` are signed with: that of `forward_to`, or one that stays the same."""
         if self._options.webhook_secret:
             return self._options.webhook_secret
-        kept = self._store.get("_cli_secret", "") or {"object": "_cli_secret", "id": "", "secret": self.new_secret()}
-        return str(self._store.put(kept)["secret"])
+        stored = self._store.get("_cli_secret", "") or {"object": "_cli_secret", "id": "", "secret": self.new_secret()}
+        return str(self._store.put(stored)["secret"])
 
     @contextmanager
     def listening(self, listener: Listener) -> Iterator[None]:
@@ -252,7 +252,7 @@ class WebhookDeliveries:
         return {
             "status": answer.status_code,
             "error": None if ok else f"HTTP {answer.status_code}",
-            "answer": answer.text[:_ANSWER_KEPT],
+            "answer": answer.text[:_ANSWER_LENGTH],
         }
 
     def _record(self, id: str, attempt: Obj) -> None:

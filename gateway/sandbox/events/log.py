@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 kind("event", "evt")
 
-_ALSO_TELL_BEFORE = frozenset({"charge.refunded", "payment_method.detached"})
+_WITH_PREVIOUS_ATTRIBUTES = frozenset({"charge.refunded", "payment_method.detached"})
 """The events with `previous_attributes` beside `*.updated`, as public copies of such events show."""
 
 
@@ -51,7 +51,7 @@ class EventLog:
             request: The API request that caused it, if one did.
         """
         data: Obj = {"object": public(obj)}
-        if previous is not None and (type.endswith(".updated") or type in _ALSO_TELL_BEFORE):
+        if previous is not None and (type.endswith(".updated") or type in _WITH_PREVIOUS_ATTRIBUTES):
             data["previous_attributes"] = changes(public(previous), data["object"])
         event = {
             "id": self._ids.new("evt"),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.store import Obj
 
 kind("charge", "ch", also=("py",))
-_TOLD = ("description", "metadata", "receipt_email", "shipping", "statement_descriptor")
+_FIELDS = ("description", "metadata", "receipt_email", "shipping", "statement_descriptor")
 
 
 @route("POST", "/v1/charges", params="ChargeCreateParams", older=sources.card_as_source)
@@ -39,7 +39,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
         "currency": params["currency"].lower(),
         "customer": customer.get("id"),
         "capture_method": "manual" if params.get("capture") is False else "automatic",
-        **merge({"description": None, "metadata": {}}, params, *_TOLD),
+        **merge({"description": None, "metadata": {}}, params, *_FIELDS),
     }
     return direct_charges.charge(sandbox, order, method)
 

@@ -41,8 +41,8 @@ def index(sandbox: Sandbox, request: Request) -> Obj:
 @route("GET", "/v1/payment_method_configurations/{id}")
 def retrieve(sandbox: Sandbox, _: Request, id: str) -> Obj:
     """Retrieve a configuration."""
-    kept = sandbox.store.get(_KIND, id)
-    return _default() if kept is None and id == CONFIGURATION["id"] else sandbox.need(_KIND, id)
+    found = sandbox.store.get(_KIND, id)
+    return _default() if found is None and id == CONFIGURATION["id"] else sandbox.need(_KIND, id)
 
 
 @route("POST", "/v1/payment_method_configurations/{id}", params="PaymentMethodConfigurationUpdateParams")

@@ -131,9 +131,9 @@ def resume(sandbox: Sandbox, request: Request, id: str) -> Obj:
     if subscription["status"] != "paused":
         raise invalid("This subscription is not paused and cannot be resumed.")
     anchor = request.params.get("billing_cycle_anchor", {"type": "now"})
-    kept = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
+    keeps_anchor = (anchor.get("type") if isinstance(anchor, dict) else anchor) == "unchanged"
     proration = request.params.get("proration_behavior", "create_prorations")
-    return renewals.resume(sandbox, subscription, new_anchor=not kept, proration=proration)
+    return renewals.resume(sandbox, subscription, new_anchor=not keeps_anchor, proration=proration)
 
 
 @route("POST", "/v1/subscriptions/{id}/migrate", params="SubscriptionMigrateParams")

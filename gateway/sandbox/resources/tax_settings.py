@@ -53,5 +53,5 @@ def _present(sandbox: Sandbox) -> Obj:
 def _shown(settings: Obj) -> Obj:
     active = bool((settings["head_office"] or {}).get("address"))
     status = {"active": {}} if active else {"pending": {"missing_fields": ["head_office"]}}
-    kept = {name: settings[name] for name in ("defaults", "head_office")}
-    return complete({"object": _KIND, **kept, "status": "active" if active else "pending", "status_details": status})
+    given = {name: settings[name] for name in ("defaults", "head_office")}
+    return complete({"object": _KIND, **given, "status": "active" if active else "pending", "status_details": status})

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from gateway.sandbox.core.store import Obj
 
 kind("tax.transaction", "tax", "tax transaction", path="transaction")
-_KEPT = ("currency", "customer", "customer_details", "ship_from_details", "tax_date")
+_COPIED = ("currency", "customer", "customer_details", "ship_from_details", "tax_date")
 
 
 @route(
@@ -40,7 +40,7 @@ def create(sandbox: Sandbox, request: Request) -> Obj:
     return _record(
         sandbox,
         params,
-        **{name: calculation[name] for name in _KEPT},
+        **{name: calculation[name] for name in _COPIED},
         shipping_cost=shipping and {name: value for name, value in shipping.items() if name != "tax_breakdown"},
         type="transaction",
         posted_at=params.get("posted_at"),
@@ -60,7 +60,7 @@ def reverse(sandbox: Sandbox, request: Request) -> Obj:
     return _record(
         sandbox,
         params,
-        **{name: original[name] for name in _KEPT},
+        **{name: original[name] for name in _COPIED},
         shipping_cost=shipping,
         type="reversal",
         reversal={"original_transaction": original["id"]},
@@ -106,8 +106,8 @@ def _record(sandbox: Sandbox, params: Obj, *, posted_at: int | None, **fields: o
 
 
 def _line(sandbox: Sandbox, given: Obj, **fields: object) -> Obj:
-    kept = {name: value for name, value in given.items() if name not in ("tax_breakdown", "sourcing")}
-    return {**kept, "id": sandbox.new_id("tax_li"), "object": "tax.transaction_line_item", **fields}
+    copied = {name: value for name, value in given.items() if name not in ("tax_breakdown", "sourcing")}
+    return {**copied, "id": sandbox.new_id("tax_li"), "object": "tax.transaction_line_item", **fields}
 
 
 def _taken_back(original: Obj, params: Obj) -> tuple[list[Obj], Obj | None]:

@@ -57,8 +57,8 @@ class ProviderSignIn:
         self._limiter = limiter
         none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))  # no sign-in has what the provider gave another
         self._http = httpx.AsyncClient(timeout=TIMEOUT_SECONDS, cookies=none)
-        self._told: dict[str, Any] = {}
-        self._told_until = 0.0
+        self._discovery: dict[str, Any] = {}
+        self._discovery_until = 0.0
 
     def routes(self) -> list[BaseRoute]:
         """Return the two routes: to the provider, and back."""
@@ -72,7 +72,7 @@ class ProviderSignIn:
         """Send the browser to the provider."""
         try:
             await self._limiter.provider_sign_in(client_of(request.scope))
-            told = await self._discovered()
+            provider = await self._discovered()
         except RateLimited as error:
             return _too_many(error)
         except (httpx.HTTPError, ValueError) as error:
@@ -88,10 +88,10 @@ class ProviderSignIn:
             "code_challenge": base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).rstrip(b"=").decode(),
             "code_challenge_method": "S256",
         }
-        separator = "&" if "?" in told["authorization_endpoint"] else "?"
-        answer = RedirectResponse(f"{told['authorization_endpoint']}{separator}{urlencode(asked)}", status_code=303)
-        kept, is_secure = f"{state}.{nonce}.{verifier}", request.url.scheme == "https"
-        answer.set_cookie(COOKIE, kept, MINUTES * 60, path=BACK, secure=is_secure, httponly=True, samesite="lax")
+        separator = "&" if "?" in provider["authorization_endpoint"] else "?"
+        answer = RedirectResponse(f"{provider['authorization_endpoint']}{separator}{urlencode(asked)}", status_code=303)
+        cookie, is_secure = f"{state}.{nonce}.{verifier}", request.url.scheme == "https"
+        answer.set_cookie(COOKIE, cookie, MINUTES * 60, path=BACK, secure=is_secure, httponly=True, samesite="lax")
         return answer
 
     async def come_back(self, request: Request) -> Response:
@@ -126,19 +126,19 @@ class ProviderSignIn:
         Raises:
             ValueError: it is not the provider, or what it names would be asked without TLS.
         """
-        if time.monotonic() < self._told_until:
-            return self._told
+        if time.monotonic() < self._discovery_until:
+            return self._discovery
         answer = await self._http.get(f"{self._issuer.rstrip('/')}/.well-known/openid-configuration")
         answer.raise_for_status()
-        told: dict[str, Any] = answer.json()
-        if not isinstance(told, dict) or told.get("issuer") != self._issuer:
+        provider: dict[str, Any] = answer.json()
+        if not isinstance(provider, dict) or provider.get("issuer") != self._issuer:
             raise ValueError("the provider calls itself otherwise than GATEWAY_OPERATOR_ISSUER")
         is_tls = self._issuer.startswith("https://")
         for name in ("authorization_endpoint", "token_endpoint"):
-            if is_tls and not origin_of(str(told.get(name))).startswith("https://"):
+            if is_tls and not origin_of(str(provider.get(name))).startswith("https://"):
                 raise ValueError(f"the provider's {name} is not https")
-        self._told, self._told_until = told, time.monotonic() + FRESH_SECONDS
-        return told
+        self._discovery, self._discovery_until = provider, time.monotonic() + FRESH_SECONDS
+        return provider
 
     async def _token(self, code: str, verifier: str, redirect: str) -> str:
         """Return the ID token for a code.
@@ -146,12 +146,12 @@ class ProviderSignIn:
         Raises:
             ValueError: the provider gives none.
         """
-        told = await self._discovered()
+        provider = await self._discovered()
         form = {"grant_type": "authorization_code", "code": code, "redirect_uri": redirect, "client_id": self._client}
         form["code_verifier"] = verifier
         if self._secret is not None:
             form["client_secret"] = self._secret.get_secret_value()
-        answer = await self._http.post(told["token_endpoint"], data=form, headers={"Accept": "application/json"})
+        answer = await self._http.post(provider["token_endpoint"], data=form, headers={"Accept": "application/json"})
         answer.raise_for_status()
         token = answer.json().get("id_token")
         if not isinstance(token, str):

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from gateway.billing.figures import store
 from gateway.billing.figures.rules import Invoice, Rate, Subscription, parts
-from gateway.billing.figures.store import KEEPS_FIGURES, KEPT, SUMS, Figures, mark, on_write, reckon, reckoned
+from gateway.billing.figures.store import FIGURES, KEEPS_FIGURES, SUMS, Figures, mark, on_write, reckon, reckoned
 from gateway.mirror.effects import Written
 from harness import rows
 from harness.databases import both_connections
@@ -26,7 +26,7 @@ def sums(connection) -> dict[tuple[str, str], tuple[int, int]]:
 
 
 def kept(connection) -> dict[str, tuple[int, bool]]:
-    return {row.customer_id: (row.revisions, row.due) for row in connection.execute(sa.select(KEPT))}
+    return {row.customer_id: (row.revisions, row.due) for row in connection.execute(sa.select(FIGURES))}
 
 
 @both_connections

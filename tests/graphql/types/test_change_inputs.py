@@ -12,7 +12,7 @@ from gateway.graphql.types.change_inputs import (
     SubscriptionItemInput,
     SubscriptionItemRefInput,
     plan_change,
-    told_at,
+    problems_at,
 )
 
 PLAN = SubscriptionChangeInput(plan=PlanChangeInput(price_id="pro", quantity=3, item_id="si_1"))
@@ -68,6 +68,6 @@ def test_what_is_said_in_both_forms_is_refused(short, items):
     ],
 )
 def test_a_problem_is_told_where_it_was_written(to, field, told):
-    with pytest.raises(Rejected) as refused, told_at(to):
+    with pytest.raises(Rejected) as refused, problems_at(to):
         raise Rejected(Problem(ProblemCode.PRICE_NOT_FOUND, "it is not there", field))
     assert [each.field for each in refused.value.problems] == [told]

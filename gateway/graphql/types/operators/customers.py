@@ -16,7 +16,7 @@ from gateway.graphql.base.context import Info
 from gateway.graphql.base.decorators import object_type, resolver
 from gateway.graphql.types.audit import AuditEntry
 from gateway.graphql.types.catalog_objects import catalog_objects_of
-from gateway.graphql.types.change_inputs import To, ToPrice, ToQuantity, plan_change, told_at
+from gateway.graphql.types.change_inputs import To, ToPrice, ToQuantity, plan_change, problems_at
 from gateway.graphql.types.counting import FeatureCount
 from gateway.graphql.types.credits import CreditAccount, Kind
 from gateway.graphql.types.customers import ChangeMoment
@@ -127,7 +127,7 @@ class OperatorCustomer:
         services, short = info.context.services, PlanChange(price_id, quantity)
         customer = info.context.principal.acting_for(self.page.row.id)
         try:
-            with told_at(to):
+            with problems_at(to):
                 change = plan_change(to, short, when=when)
                 preview = await services.subscriptions.preview(customer, subscription_id, change)
         except Rejected as rejected:

@@ -155,11 +155,11 @@ async def _done(
     services, named = info.context.services, input.subscription_id
     who = await whom(info, input)
 
-    async def kept(_: Attempt) -> Json:
+    async def recorded(_: Attempt) -> Json:
         return {"subscription": (await work(who.principal)).subscription.id}
 
     made = action_of(info, key=input.idempotency_key, actor=None)
-    await services.audit.once(made(name=name, input=asked, external_id=who.external_id, target=named), kept)
+    await services.audit.once(made(name=name, input=asked, external_id=who.external_id, target=named), recorded)
     state = await read_subscription(services.database, named, services.settings.grace)
     if state is None:
         raise NotFound("there is no such object")

@@ -41,7 +41,7 @@ _PLAIN = (
 )
 
 # What is needed again when the buyer submits.
-_KEPT = ("subscription_data", "payment_intent_data", "setup_intent_data", "invoice_creation")
+_STORED = ("subscription_data", "payment_intent_data", "setup_intent_data", "invoice_creation")
 
 # Names of the same before dahlia (2026).
 _UI_MODES = {"hosted": "hosted_page", "embedded": "embedded_page", "custom": "elements"}
@@ -66,7 +66,7 @@ def create(sandbox: Sandbox, params: Obj, base_url: str) -> Obj:
         "payment_method_types": params.get("payment_method_types")
         or params.get("allowed_payment_method_types")
         or ["card"],
-        "_params": {name: params[name] for name in _KEPT if name in params},
+        "_params": {name: params[name] for name in _STORED if name in params},
         "_items": [
             cart.item(sandbox, entry, price, currency, f"line_items[{number}]")
             for number, (entry, price) in enumerate(zip(given, prices_given, strict=True))

@@ -38,13 +38,13 @@ def plan(http: Request, subscription: Json, wanted: Json, price: Json) -> None:
     made = call(http, "POST", "/v1/subscription_schedules", {"from_subscription": subscription["id"]})
     present = made["phases"][0]
     item = present["items"][0]
-    kept = {name: item[name] for name in ("price", "quantity") if item.get(name) is not None}
+    copied = {name: item[name] for name in ("price", "quantity") if item.get(name) is not None}
     discounts = [
         {name: each[name] for name in ("coupon", "discount", "promotion_code") if each.get(name)}
         for each in present["discounts"]
     ]
     shared = {"discounts": discounts, "metadata": present["metadata"]}
-    begun = {"items": [kept], "start_date": present["start_date"], "end_date": present["end_date"], **shared}
+    begun = {"items": [copied], "start_date": present["start_date"], "end_date": present["end_date"], **shared}
     then = {name: wanted[name] for name in ("price", "quantity") if wanted.get(name) is not None}
     duration = {name: price["recurring"][name] for name in ("interval", "interval_count")}
     later = {"items": [then], "duration": duration, "proration_behavior": "none", **shared}

@@ -76,6 +76,10 @@ class Ambiguous(Exception):
     """Several customers with live subscriptions may be the user's: a person must say which."""
 
 
+class Decided(Exception):
+    """What was being made for a user has become the user's, and may be in use."""
+
+
 def choose(candidates: Sequence[Candidate]) -> str | None:
     """Return the customer that is the user's, if that is clear. Pure.
 
@@ -307,6 +311,23 @@ def is_being_made(connection: sa.Connection, subject: str) -> bool:
         CLAIMS.c.external_id == subject, CLAIMS.c.customer_id.is_(None), CLAIMS.c.making
     )
     return connection.execute(begun).first() is not None
+
+
+def is_undecided(connection: sa.Connection, subject: str, customer_id: str) -> bool:
+    """Return whether another customer may take the place of a user's: it is being made, and nothing was made of it."""
+    return is_being_made(connection, subject) and is_unused(connection, customer_id)
+
+
+def check_undecided(connection: sa.Connection, subject: str) -> None:
+    """Check that a user whose claim was just read has no customer that stays; after that, the claim itself says so.
+
+    Raises:
+        Decided: there is one since a moment ago.
+    """
+    theirs = CUSTOMERS.c.external_id == subject, CUSTOMERS.c.deleted.is_(False)
+    present = connection.execute(sa.select(CUSTOMERS.c.id).where(*theirs)).scalar()
+    if present and not is_undecided(connection, subject, present):
+        raise Decided
 
 
 def is_unused(connection: sa.Connection, customer_id: str) -> bool:

@@ -69,9 +69,10 @@ class Customers:
         """
         subject = principal.subject or ""
         known = await self._of(subject)
-        if known and not await self._database.read(partial(_is_undecided, subject=subject, customer_id=known.id)):
-            return known, False
         made_id = known.id if known else None
+        undecided = partial(linking.is_undecided, subject=subject, customer_id=made_id or "")
+        if known and not await self._database.read(undecided):
+            return known, False
         taken = await self._take_up(principal, but=made_id)
         return (taken, False) if taken and taken.id != made_id else (known, True)
 
@@ -104,10 +105,11 @@ class Customers:
         def link(connection: sa.Connection) -> None:
             if chosen := clear(connection):
                 claim = linking.open_claim(connection, subject, principal.email)
+                linking.check_undecided(connection, subject)
                 unverified = chosen.payer_unverified
                 linking.fulfil(connection, claim=claim, customer_id=chosen.id, payer_unverified=unverified)
 
-        with suppress(IntegrityError):  # another user with the same e-mail was a moment faster
+        with suppress(IntegrityError, linking.Decided):  # another user with the same e-mail was a moment faster
             await self._database.transaction(link)
         return await self._of(subject)
 
@@ -394,7 +396,3 @@ class Customers:
         give = partial(whose, relink=relink, instead_of=instead_of)
         customer = await self._database.transaction(give)
         await self._tell_stripe(Principal(subject=external_id), customer)
-
-
-def _is_undecided(connection: sa.Connection, subject: str, customer_id: str) -> bool:
-    return linking.is_being_made(connection, subject) and linking.is_unused(connection, customer_id)

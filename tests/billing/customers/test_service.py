@@ -1,6 +1,7 @@
 """A user's customer, found, made, told and linked: on a database, asked of a Stripe that is scripted."""
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from functools import partial
 
@@ -341,6 +342,23 @@ async def test_who_was_given_a_customer_meanwhile_keeps_it(database, fill):
     late = partial(fulfil, claim=claim(None), customer_id="cus_8", made=True)
     await database.transaction(late)
     assert await owners(database) == {"cus_7": "ada", "cus_8": None}
+
+
+async def test_what_was_made_for_a_user_stays_though_a_reading_found_another_meanwhile(customers, database, fill):
+    begun = CustomerClaim(external_id="ada", generation=1, making=True, created=NOW)
+    linked = customer("cus_7"), bought("cus_7", client_reference_id="ada")
+    await fill(begun, customer("cus_8", external_id="ada"), *linked)
+    is_found = threading.Event()
+
+    def make(connection: sa.Connection) -> None:
+        fulfil(connection, claim=claim(None), customer_id="cus_8", made=True)
+        is_found.wait(5)
+
+    making, finding = asyncio.create_task(database.transaction(make)), asyncio.create_task(customers().find(ADA))
+    await asyncio.sleep(0.1)
+    is_found.set()
+    await making
+    assert ((await finding).id, await owners(database)) == ("cus_8", {"cus_7": None, "cus_8": "ada"})
 
 
 async def test_what_could_not_be_decided_is_asked_for_anew_and_not_as_what_was_deleted(customers, scripted):

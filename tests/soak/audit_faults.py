@@ -284,9 +284,16 @@ PARTS = (
     Fault(
         "25",
         "an address that changed stays unknown",
-        ((f"{CUSTOMERS}/service.py", "if email is not None and email != known and (known", "if False and (told"),),
+        ((f"{CUSTOMERS}/service.py", "if email is not None and email != known and (known", "if False and (known"),),
     ),
-    Fault("25", "the first code is anybody's", ((f"{SUBSCRIPTIONS}/discounts.py", "limit=100", "limit=1"),)),
+    Fault(
+        "25",
+        "the first code is anybody's",
+        (
+            (f"{SUBSCRIPTIONS}/discounts.py", '"limit": 100}', '"limit": 1}'),
+            (f"{SUBSCRIPTIONS}/discounts.py", 'or not page["has_more"]', "or page"),
+        ),
+    ),
     Fault(
         "25",
         "a paused collection is no pause",

@@ -3,11 +3,7 @@
 from gateway.http import collector, plain_imports
 
 collector.pause()  # `cli/main.py` resumes it, once the command is imported
-plain_imports.hide()
-
-import structlog  # noqa: E402, F401 - before anything else does
-
-plain_imports.show()  # to whatever draws a table
+plain_imports.prepare()
 
 from gateway.cli.main import main  # noqa: E402
 

@@ -75,7 +75,7 @@ def serve(
     """Run the gateway alone, for production: its settings come from the environment."""
     configure_logging(readable=False)
     config = uvicorn.Config(
-        "gateway.app:from_environment",
+        "gateway.cli.worker:from_environment" if workers > 1 else "gateway.app:from_environment",
         factory=True,
         host=host,
         port=port,

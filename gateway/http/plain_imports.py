@@ -7,8 +7,19 @@ which only the keys of a provider need. Decision 0010 has the figures.
 
 import sys
 
+from gateway.http import without_orm
+
 UNUSED = "rich", "pygments", "greenlet", "requests"
 FOR_PUBLISHED_KEYS = ("cryptography",)
+
+
+def prepare() -> None:
+    """Hide it in a process that is the gateway's alone, before anything else is imported."""
+    hide()
+    import structlog  # noqa: F401 - which looks for `rich` once
+
+    show()  # to whatever draws a table
+    without_orm.leave_out()
 
 
 def hide(names: tuple[str, ...] = UNUSED) -> None:

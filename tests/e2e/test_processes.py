@@ -183,10 +183,10 @@ def test_logs_that_cannot_be_written_lose_no_event(tmp_path, sqlite_url):
         assert float(re.search(r"gateway_log_lines_lost_total ([\d.]+)", httpx.get(f"{url}/metrics").text)[1]) >= 3
 
 
+ALONE = "import gateway.__main__; from gateway.app import from_environment"
+AS_ONE_OF_SEVERAL = "from gateway.cli.worker import from_environment"
 START = """
-import asyncio, sys, gateway.__main__
-from gateway.app import from_environment
-from gateway.models.mirrored import Product
+import asyncio, sys
 
 async def start():
     told, ready = asyncio.Queue(), asyncio.Event()
@@ -197,6 +197,7 @@ async def start():
     told.put_nowait({"type": "lifespan.startup"})
     await ready.wait()
     await asyncio.sleep(0.3)  # what runs beside the requests has looked for work
+    from gateway.models.mirrored import Product
     print(*filter(sys.modules.get, sys.modules), *["mapped"] * hasattr(Product, "__mapper__"), sep="\\n")
     told.put_nowait({"type": "lifespan.shutdown"})
     await running
@@ -206,9 +207,10 @@ asyncio.run(start())
 
 
 @pytest.mark.soak
-def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tmp_path, sqlite_url):
+@pytest.mark.parametrize("imports", [ALONE, AS_ONE_OF_SEVERAL])
+def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tmp_path, sqlite_url, imports):
     done = subprocess.run(
-        [sys.executable, "-c", START],
+        [sys.executable, "-c", imports + START],
         cwd=tmp_path,
         env={"STRIPE_SECRET_KEY": "sk_test_tests", "DATABASE_URL": sqlite_url}  # of Stripe itself: none is offline
         | {"GATEWAY_RATE_LIMIT_REQUESTS": "9/minute", "GATEWAY_EVENT_CATCH_UP_MINUTES": "0"},
@@ -221,7 +223,8 @@ def test_a_start_takes_nothing_that_only_other_gateways_or_later_moments_need(tm
     for other in (
         "sqlalchemy.dialects.postgresql psycopg redis opentelemetry.sdk",  # what is not configured
         "stripe httpx jwt cryptography standardwebhooks",  # what the first call, token or message imports
-        "limits mapped",  # what the first mutation needs: exact counts; and what nothing does, a table for the ORM
+        "limits",  # what the first mutation needs: exact counts
+        "mapped sqlalchemy.orm.mapper",  # what nothing does: the ORM, and tables for it
         "pydantic.v1",  # what FastAPI imports for a route with a model
         "alembic gateway.sandbox.app gateway.cli.dev gateway.cli.doctor jinja2",  # what other commands are for
         "tarfile rich pygments greenlet",  # the same, of the libraries

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
+from gateway.auth.principal import is_subject
 from gateway.billing.audit import Action
 from gateway.billing.customers import linking
 from gateway.billing.customers.directory import CUSTOMER_ID, CustomerDesk
@@ -26,7 +27,6 @@ from gateway.models.mirrored import Customer
 
 CUSTOMERS, CLAIMS = table_for(Customer), table_for(CustomerClaim)
 BATCH_SIZE = 400
-LONGEST_ID = 255
 
 
 class Pair(NamedTuple):
@@ -105,7 +105,7 @@ def _contradiction(pair: Pair, customers: Counter[str], users: Counter[str]) -> 
     """Return what is wrong with a pair by itself, and beside the others of its list."""
     if CUSTOMER_ID.fullmatch(pair.customer_id) is None:
         return Result(pair, Outcome.INVALID, "this is no customer's id (cus_…)")
-    if not pair.external_id.isprintable() or not 1 <= len(pair.external_id) <= LONGEST_ID:
+    if not is_subject(pair.external_id):  # nobody could sign in as this user
         return Result(pair, Outcome.INVALID, "this is no user's id")
     if customers[pair.customer_id] > 1:
         return Result(pair, Outcome.CONFLICT, "the list gives this customer to several users")

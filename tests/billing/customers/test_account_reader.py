@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -129,11 +130,11 @@ async def test_who_goes_away_takes_nobodys_answer_along(sqlite_url):
 
 async def test_a_database_that_is_away_is_told_to_all_and_asked_again(sqlite_url):
     async with people(sqlite_url) as (database, _, reader):
-        file = database._file._path
-        file.rename(file.with_suffix(".away"))
+        file = Path(database.url.database)
+        away = await asyncio.to_thread(file.rename, file.with_suffix(".away"))
         failed = await asyncio.gather(*map(reader.read, map(page_of, ("p0", "p1"))), return_exceptions=True)
         assert {type(each) for each in failed} == {DatabaseUnavailable}
-        file.with_suffix(".away").rename(file)
+        await asyncio.to_thread(away.rename, file)
         assert shown(await reader.read(page_of("p0"))) == ["cus_0", "sub_0", "in_0"]
 
 

@@ -5,6 +5,7 @@ note that was voided count no more.
 """
 
 from collections.abc import Collection
+from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,6 +48,22 @@ def of_payment(intent_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
         intent_id: the column of the surrounding query with the payment intent.
     """
     return _of_charges(CHARGES.c.payment_intent_id == intent_id)
+
+
+def is_disputed(subscription_id: str, since: datetime, connection: sa.Connection) -> bool:
+    """Return whether a payment of a subscription's is disputed and not decided, which its time since a moment is for.
+
+    An inquiry (`warning_…`) takes no money yet (https://docs.stripe.com/api/disputes/object, `status`).
+    """
+    its = INVOICES.c.subscription_id == subscription_id, INVOICES.c.service_end > since
+    invoices = sa.select(INVOICES.c.id).where(*its)
+    intents = sa.select(PAYMENTS.c.payment_intent_id).where(PAYMENTS.c.invoice_id.in_(invoices))
+    charges = sa.select(CHARGES.c.id).where(
+        CHARGES.c.payment_intent_id.in_(intents) | CHARGES.c.invoice_id.in_(invoices)
+    )
+    is_open = DISPUTES.c.status.in_(("needs_response", "under_review"))
+    found = sa.select(DISPUTES.c.id).where(DISPUTES.c.charge_id.in_(charges), is_open).limit(1)
+    return connection.execute(found).first() is not None
 
 
 def _of_charges(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

@@ -35,7 +35,7 @@ class ProblemCode(Enum):
     PLANNED_BY_SELLER = "The seller has planned a change or an end that binds the customer: only the seller undoes it."
     OFFER_UNAVAILABLE = "There is no such coupon, or no such offer (any more)."
     PREVIEW_EXPIRED = "The preview is too old to be charged; ask for a new one."
-    INVOICE_UNPAID = "An invoice of the subscription is not paid yet: it comes before a change."
+    INVOICE_UNPAID = "An invoice is not paid yet, or its money went back or is disputed: that comes before a change."
     SUBSCRIPTION_ITEM_NEEDED = "The subscription has several items and none is named, or it does not have this one."
     PAYMENT_FAILED = "The payment did not go through, and nothing was changed."
     PAYMENT_METHOD_NEEDED = (

@@ -7,7 +7,7 @@ from gateway.billing import returns
 from gateway.db.tables import table_for
 from gateway.models.mirrored import CreditNote, Invoice, InvoicePayment
 from harness.databases import both_connections
-from harness.rows import charge, dispute, invoice, put
+from harness.rows import NOW, at, charge, dispute, invoice, put
 
 INVOICES = table_for(Invoice)
 
@@ -60,6 +60,27 @@ def test_how_much_went_back(connection, rows, of_invoice, of_payment):
     its = sa.select(returns.of_invoice(INVOICES.c.id)).where(INVOICES.c.id == "in_1")
     assert connection.execute(its).scalar() == of_invoice
     assert connection.execute(sa.select(returns.of_payment(sa.literal("pi_1")))).scalar() == of_payment
+
+
+DISPUTED = {
+    "open": ({}, {}, True),
+    "evidence is there": ({"status": "under_review"}, {}, True),
+    "an inquiry": ({"status": "warning_needs_response"}, {}, False),
+    "lost": ({"status": "lost"}, {}, False),
+    "of another charge": ({"charge_id": "ch_2"}, {}, False),
+    "of another subscription": ({}, {"subscription_id": "sub_2"}, False),
+    "of what is over": ({}, {"service_end": NOW}, False),
+}
+
+
+@pytest.mark.parametrize(("theirs", "columns", "expected"), DISPUTED.values(), ids=DISPUTED)
+@pytest.mark.parametrize("named", [PAID, NAMED])
+def test_whether_a_payment_of_the_present_is_disputed(connection, named, theirs, columns, expected):
+    put(
+        connection, invoice("in_1", **{"service_end": at(27), **columns}), paid_by("a", "pi_1"), charge("ch_1", **named)
+    )
+    put(connection, dispute("dp_1", **{"charge_id": "ch_1", "amount": 900, "status": "needs_response", **theirs}))
+    assert returns.is_disputed("sub_1", NOW, connection) is expected
 
 
 @both_connections

@@ -173,10 +173,9 @@ def _share_gone(invoice: Json, gone: dict[str, int]) -> Fraction:
 
 def _read_item(found: Book, lines: list[tuple[Json, Json]], gone: dict[str, int], prices: dict[str, Json]) -> None:
     kept: Counter[str] = Counter()
-    for first, last, line in _pieces(lines):
-        kept[line["id"]] += last - first
     orders = {line["id"]: _order(invoice) for invoice, line in lines}
     for first, last, line in _pieces([each for each in lines if _share_gone(each[0], gone) < 1]):
+        kept[line["id"]] += last - first
         its = _details(line)["subscription"]
         found.kept[its].append((first, last))
         if prices[line["pricing"]["price_details"]["price"]]["product"] == "plan":

@@ -336,6 +336,28 @@ PARTS = (
         "messages have the order of their beginning",
         (("outbound/access_watch.py", "    mark(connection, due, new)\n", ""),),
     ),
+    Fault(
+        "30",
+        "what a change brought stays when its payment went back",
+        (
+            (
+                f"{SUBSCRIPTIONS}/payments.py",
+                "        returned=_returned(paid, kept, subscription, now) if len(kept) < len(paid) else {},\n",
+                "",
+            ),
+        ),
+    ),
+    Fault(
+        "30",
+        "what went back is credited by a change",
+        (
+            (
+                f"{SUBSCRIPTIONS}/at_stripe.py",
+                "check(not_kept(present, disputed=await self.is_disputed(present)))",
+                "...",
+            ),
+        ),
+    ),
 )
 FAULTS = (*(Fault(it.name, it.what, it.edits) for it in OF_THE_GAME if it.name.isdecimal()), *PARTS)
 

@@ -58,6 +58,9 @@ def of_invoices(
     for row in invoices:
         timed[row["id"]] = _lines_of(row, rules, subscriptions.get(row["subscription_id"]), quantities)
     found = timeline.kept(line for lines in timed.values() for line in lines)
+    if gone := {row["id"] for row in invoices if 0 < row["total"] <= row["returned"]}:
+        # what went back in full takes no time from what was paid before it, and gives none of it back
+        found |= timeline.kept(line for name, lines in timed.items() if name not in gone for line in lines)
     return [
         (
             *_once(row, rules),

@@ -72,6 +72,8 @@ class Payments:
         changes_at: the next moment at which time alone may make the invoices tell something else.
         unpaid: the items whose present was billed in a pause of the customer's and not paid since, each with what was
             paid of it before; None is nothing.
+        returned: the items whose present was paid last by what went back in full, each with what was paid of it before;
+            None is nothing.
         held: as much as was paid of each item, while a pause of the customer's runs: what is changed at Stripe then is
             billed by an invoice that the pause voids.
     """
@@ -83,6 +85,7 @@ class Payments:
     ever_paid: bool = True
     changes_at: datetime | None = None
     unpaid: Mapping[str, AsPaid | None] = field(default_factory=dict)
+    returned: Mapping[str, AsPaid | None] = field(default_factory=dict)
     held: Mapping[str, AsPaid] = field(default_factory=dict)
 
     @property
@@ -175,6 +178,9 @@ def facts(subscription: Subscription, items: Sequence[SubscriptionItem], payment
             found.append((f"What was paid for {item.price_id} went back.", False))
         elif item.quantity == 0:
             found.append((f"Of {item.price_id} the quantity is zero.", False))
+        if before := payments.returned.get(item.id):
+            left = f"{before.price}, {before.quantity} of it, was paid before"
+            found.append((f"What was paid for {item.price_id} went back: {left}.", False))
         if item.id in payments.unpaid:
             found.append((f"{item.price_id} was billed while its customer had paused it, and not paid since.", False))
     if payments.unpaid_since:
@@ -264,10 +270,11 @@ def giving_items(
 
     One of quantity 0 gives nothing, and neither does one whose payment went back. After the end, in a pause, and when
     all payments went back, each gives what was paid for it: an item that is billed by use is not kept alone. What was
-    billed in a pause of the customer's gives what was paid for before, also when the pause is over.
+    billed in a pause of the customer's gives what was paid for before, also when the pause is over, and so does an item
+    of which the payment of a change went back.
     """
     some = [item for item in items if item.quantity != 0]
-    if payments.unpaid or payments.held:
+    if payments.unpaid or payments.returned or payments.held:
         some = [paid for item in some if (paid := _as_paid(item, payments))]
     if gives_paid_alone(subscription) or payments.all_went_back:
         return tuple(item for item in some if item.id in payments.paid_until)
@@ -276,9 +283,10 @@ def giving_items(
 
 def _as_paid(item: SubscriptionItem, payments: Payments) -> SubscriptionItem | None:
     """Return an item as it was paid for; None where nothing was paid for its present."""
-    if item.id not in payments.unpaid and not _exceeds(item, payments.held.get(item.id)):
+    before = payments.returned.get(item.id)
+    if item.id not in payments.unpaid and before is None and not _exceeds(item, payments.held.get(item.id)):
         return item
-    paid = payments.unpaid.get(item.id, payments.held.get(item.id))
+    paid = payments.unpaid.get(item.id, before or payments.held.get(item.id))
     product = (paid.product or (item.product_id if paid.price == item.price_id else None)) if paid else None
     if paid is None or product is None:
         return None

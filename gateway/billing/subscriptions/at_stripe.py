@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import uuid4
@@ -11,6 +12,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from gateway.auth.principal import Principal
+from gateway.billing import returns
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.exclusion import customer_lock, owner_lock
@@ -24,6 +26,7 @@ from gateway.billing.subscriptions.validation import (
     check,
     ended,
     foreign_card,
+    not_kept,
     refused,
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -110,6 +113,19 @@ class SubscriptionsAtStripe:
                 with suppress(StripeMissing):
                     await self._mirror.refresh(self._stripe, "subscription_schedule", known)
         return await self.state(id), answer
+
+    async def check_kept(self, present: SubscriptionState) -> None:
+        """Refuse a change at once while what it would credit went back to the buyer, or may.
+
+        Raises:
+            Rejected: it did, or a dispute of it is open.
+        """
+        check(not_kept(present, disputed=await self.is_disputed(present)))
+
+    async def is_disputed(self, present: SubscriptionState) -> bool:
+        """Return whether a payment of a subscription's present is disputed and not decided, as far as it is known."""
+        begun = min(item.current_period_start for item in present.items)
+        return await self._database.read(partial(returns.is_disputed, present.subscription.id, begun))
 
     async def _schedules_of(self, id: str) -> Sequence[str]:
         """Return the schedules that manage a subscription as far as the mirror knows, the latest told of first."""

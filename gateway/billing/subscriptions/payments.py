@@ -91,6 +91,7 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         unpaid_since=_due_since(unpaid[0]) if unpaid else None,
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
         changes_at=_changes_at([*invoices, *away], now),
+        returned=_returned(paid, kept, subscription, now) if len(kept) < len(paid) else {},
         unpaid=_unpaid(away, kept, subscription, now) if away else {},
         held=_held(kept, subscription, now) if holds(subscription, now) else {},
     )
@@ -117,6 +118,21 @@ def _unpaid(
         item: _as_paid(had[item][1]) if item in had else None
         for item, order in billed.items()
         if item not in had or had[item][0] < order
+    }
+
+
+def _returned(
+    paid: Iterable[Any], kept: Iterable[Any], subscription: Subscription, now: datetime
+) -> dict[str, AsPaid | None]:
+    """Return what was paid before of the items whose present was paid last by an invoice that went back in full.
+
+    A change bills what is dearer alone: who gets that back has what there was before it.
+    """
+    last, before = _had(paid, subscription, now), _had(kept, subscription, now)
+    return {
+        item: _as_paid(before[item][1]) if item in before else None
+        for item, (order, _) in last.items()
+        if item not in before or before[item][0] < order
     }
 
 

@@ -118,6 +118,8 @@ class SubscriptionService:
         await self._check_alone(items, present)
         check_paid(present.subscription.status, billed_before(answer.object))
         later = self._is_later(change, items, present, snapshot)
+        if not later:
+            await self._at_stripe.check_kept(present)
         trial_end = trial_of(present) if later else await self._at_stripe.trial_end(answer, present, items, snapshot)
         trial = trial_parameters(present, trial_end)
         due, renewal = await asyncio.gather(
@@ -189,6 +191,7 @@ class SubscriptionService:
             if later:
                 answer = await self._at_stripe.drop_unconfirmed(answer)
                 return await self._plan(present, answer, items, snapshot, call_key), None
+            await self._at_stripe.check_kept(present)
             trial_end = await self._at_stripe.trial_end(answer, present, items, snapshot, change.proration_date)
             if ends_metered(answer.object, items):
                 await self._send_usage(present.subscription.customer_id)

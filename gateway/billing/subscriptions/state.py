@@ -33,6 +33,7 @@ class SubscriptionState:
         planned: what a schedule plans, if anything.
         changes_at: the next moment at which time alone may make its access another.
         unpaid: its items that a pause of the customer's has left unpaid.
+        returned: its items whose present was paid last by what went back in full.
     """
 
     subscription: Subscription
@@ -42,6 +43,7 @@ class SubscriptionState:
     planned: Planned = NOTHING_PLANNED
     changes_at: datetime | None = None
     unpaid: AbstractSet[str] = frozenset()
+    returned: AbstractSet[str] = frozenset()
 
     @property
     def rests(self) -> bool:
@@ -234,8 +236,10 @@ def _state(  # noqa: PLR0917 - all that decides
     phases = getattr(row, "phases", None)
     plan = plan_of(phases, items, moment) if phases and row.status not in FINAL else NOTHING_PLANNED
     later = changes_at(row, items, moment, grace=grace, payments=payments)
-    unpaid = frozenset(payments.unpaid if row.status not in FINAL else ())
-    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid)
+    unpaid, returned = (
+        frozenset(each if row.status not in FINAL else ()) for each in (payments.unpaid, payments.returned)
+    )
+    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid, returned)
 
 
 def _now(connection: sa.Connection, row: Subscription) -> datetime:

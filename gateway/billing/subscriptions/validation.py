@@ -64,6 +64,20 @@ def leaving(present: SubscriptionState) -> Problem | None:
     return Problem(ProblemCode.SUBSCRIPTION_ENDING, message, "subscriptionId")
 
 
+def not_kept(present: SubscriptionState, *, disputed: bool) -> Problem | None:
+    """Return that a change at once would credit time whose payment went back, or may (Stripe, "Prorations").
+
+    Args:
+        present: the subscription.
+        disputed: whether a payment of its present is disputed and not decided.
+    """
+    if not present.returned and not disputed:
+        return None
+    what = "went back" if present.returned else "is disputed"
+    message = f"what was paid for it {what}, and a change at once would credit it: let it change as the period ends"
+    return Problem(ProblemCode.INVOICE_UNPAID, message, "subscriptionId")
+
+
 def refused(error: StripeRefused) -> Problem:
     """Return what Stripe refused, as the caller can fix it."""
     if isinstance(error, CardRefused):

@@ -523,7 +523,7 @@ export type UserErrorCode =
   | "OFFER_UNAVAILABLE"
   /** The preview is too old to be charged; ask for a new one. */
   | "PREVIEW_EXPIRED"
-  /** An invoice of the subscription is not paid yet: it comes before a change. */
+  /** An invoice is not paid yet, or its money went back or is disputed: that comes before a change. */
   | "INVOICE_UNPAID"
   /** The subscription has several items and none is named, or it does not have this one. */
   | "SUBSCRIPTION_ITEM_NEEDED"

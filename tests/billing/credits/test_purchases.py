@@ -3,11 +3,13 @@
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from gateway.billing.credits import purchases
 from gateway.billing.credits.prices import unknown_prices
 from gateway.billing.credits.purchases import Purchase
-from gateway.models.mirrored import CheckoutSession, InvoicePayment, Price
+from gateway.db.tables import table_for
+from gateway.models.mirrored import Charge, CheckoutSession, InvoicePayment, Price
 from harness.rows import NOW, at, charge, invoice, item, line, price, product, put, subscription
 
 GRACE = timedelta(hours=2)
@@ -32,6 +34,9 @@ def session(id: str = "cs_1", *lines: dict, **columns) -> CheckoutSession:
 def sold(price_id: str | None = "pack", quantity: int | None = 1, **metadata: str) -> dict:
     """A line item of a checkout, as Stripe gives it: with its price whole."""
     return {"id": "li_1", "quantity": quantity, "price": price_id and {"id": price_id, "metadata": metadata}}
+
+
+BY = {"id": "inpay_1", "as_of": 0, "invoice_id": "in_2", "payment_intent_id": "pi_1", "status": "paid"}
 
 
 def read(connection, *ids: str) -> list[Purchase]:
@@ -356,6 +361,24 @@ MET = {
 def test_the_invoices_whose_time_may_meet_are_read_too(connection, others, ids):
     put(connection, plan(), invoice("in_1", MONTH), *others)
     assert [purchase.id for purchase in read(connection)] == ids
+
+
+def test_what_went_back_in_full_takes_nothing_from_what_was_paid_before(connection):
+    part = {"proration": True}
+    dearer = invoice("in_2", line(0, 27, -810, **part), line(0, 27, 8100, quantity=9, **part), days=0, total=7290)
+    put(
+        connection,
+        plan(),
+        invoice("in_1", MONTH),
+        dearer,
+        InvoicePayment(**BY),
+        charge("ch_1", payment_intent_id="pi_1"),
+    )
+    kept = {each.id: [grant.kept.credits(100) for grant in each.grants] for each in read(connection, "in_2")}
+    assert kept == {"in_1": [10], "in_2": [90]}
+    connection.execute(sa.update(table_for(Charge)).values(amount=7290, amount_captured=7290, amount_refunded=7290))
+    kept = {each.id: [grant.kept.credits(100) for grant in each.grants] for each in read(connection, "in_2")}
+    assert kept == {"in_1": [100], "in_2": [90]}, "the second is taken back by its payment"
 
 
 def test_several_subscriptions_at_once(connection):

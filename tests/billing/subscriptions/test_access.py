@@ -178,6 +178,23 @@ def test_what_a_pause_has_left_unpaid_gives_what_was_paid_before(paid_as, has):
 
 
 @pytest.mark.parametrize(
+    ("told", "has"),
+    [
+        ({"returned": {"si_0": MONTH}}, [("month", "cheap", 5)]),
+        ({"returned": {"si_0": None}, "paid_back": {"si_0"}}, []),
+        ({"returned": {"si_0": None}, "paid_back": {"si_0"}, "held": {"si_0": MONTH}}, []),
+        ({"returned": {"si_1": MONTH}}, [("price_1", "prod_1", 100)]),
+        ({"returned": {"si_0": MONTH}, "unpaid": {"si_0": None}}, []),
+        ({"returned": {"si_0": MONTH}, "held": {"si_0": MONTH._replace(quantity=9)}}, [("month", "cheap", 5)]),
+    ],
+)
+def test_a_change_whose_payment_went_back_gives_what_was_paid_before(told, has):
+    its = item("si_0", "price_1", "prod_1", 100)
+    given = giving_items(row(), [its], replace(paid(9), **told))
+    assert [(each.price_id, each.product_id, each.quantity) for each in given] == has
+
+
+@pytest.mark.parametrize(
     ("paid_as", "has"),
     [
         (MONTH, ("month", "cheap", 5)),  # it was changed meanwhile

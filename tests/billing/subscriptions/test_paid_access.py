@@ -74,12 +74,29 @@ def test_who_cancels_a_year_and_gets_it_back_has_no_access(world):
 def test_who_cancels_a_year_and_wins_a_dispute_about_it_has_no_access(world):
     ann = customer(world, "ann", card="pm_card_createDispute")
     bought = subscribe(world, ann, "starter_yearly")
-    cancel_now(world, bought)
     (dispute,) = world.eventually(lambda: world.stripe("GET", "/v1/disputes")["data"])
+    world.eventually(lambda: world.rows("dispute", id=dispute["id"]))
+    assert change(world, bought, "starter_monthly") == ["INVOICE_UNPAID"]  # the rest of the year would be credited
+    cancel_now(world, bought)
     assert decision(world) == (True, "CANCELED")  # nobody has lost it yet
 
     world.stripe("POST", f"/v1/disputes/{dispute['id']}", **{"evidence[uncategorized_text]": "losing_evidence"})
     world.eventually(lambda: decision(world), (False, "CANCELED"))
+
+
+@BILLING_MODES
+def test_who_gets_the_price_of_an_upgrade_back_has_what_there_was_before(world, mode):
+    ann = customer(world, "ann")
+    bought = subscribe(world, ann, "starter_yearly", **{"billing_mode[type]": mode})
+    assert change(world, bought, "business_yearly") == []
+    settled(world, bought["id"])
+    premium = {"id": "ann", "feature": "sso"}
+    assert world.data(FEATURE, premium, SERVICE)["customer"]["access"]["allowed"] is True
+    dearest = max(world.stripe("GET", "/v1/charges", customer=ann)["data"], key=lambda charge: charge["amount"])
+    world.stripe("POST", "/v1/refunds", charge=dearest["id"])
+    world.eventually(lambda: world.data(FEATURE, premium, SERVICE)["customer"]["access"]["allowed"], False)
+    assert decision(world) == (True, "ACTIVE")  # the starter's year
+    assert change(world, bought, "starter_yearly") == ["INVOICE_UNPAID"]  # it would credit the dearer one
 
 
 @postgres_later
@@ -96,6 +113,7 @@ def test_who_gets_a_running_year_back_has_no_access_until_something_is_paid_agai
     world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=1)
     world.eventually(lambda: decision(world), (False, "PAID_BACK"))
     assert access(world)["until"] is None
+    assert change(world, bought, "starter_monthly") == ["INVOICE_UNPAID"]
 
     (item,) = bought["items"]["data"]
     dearer = {"items[0][id]": item["id"], "items[0][price]": price_id(world, "business_yearly")}

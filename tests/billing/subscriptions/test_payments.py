@@ -117,6 +117,25 @@ DEARER = invoice("paid", line(-2, 27, -9), line(-2, 27, 90, price="price_2", qua
 
 
 @pytest.mark.parametrize(
+    ("invoices", "gone", "returned"),
+    [
+        ([PAID, DEARER], {}, {}),
+        ([PAID, DEARER], {"in_-2": 899}, {}),  # a part of it
+        ([PAID, DEARER], {"in_-2": 900}, {"si_1": AS_PAID}),
+        ([SEATS, DEARER], {"in_-2": 900}, {"si_1": ("price_1", None, 5, PERIOD)}),
+        ([PAID, DEARER], {"in_-3": 900}, {}),  # what came after it is kept
+        ([PAID, DEARER], {"in_-3": 900, "in_-2": 900}, {"si_1": None}),
+        ([PAID], {"in_-3": 900}, {"si_1": None}),
+        ([invoice("paid", line(-9, -3), created=-9)], {"in_-9": 900}, {}),  # it is over
+        ([PAID, invoice("paid", line(-2, 27, item="si_2"), created=-2)], {"in_-2": 900}, {"si_2": None}),
+    ],
+)
+def test_what_was_paid_before_a_change_whose_payment_went_back(invoices, gone, returned):
+    for each in itertools.permutations(invoices):
+        assert told(*each, returned=gone).returned == returned
+
+
+@pytest.mark.parametrize(
     ("invoices", "pause", "metadata", "held"),
     [
         ([PAID], "void", RUNS, {"si_1": AS_PAID}),

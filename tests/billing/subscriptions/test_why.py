@@ -21,6 +21,10 @@ FACTS = {
         {"status": "canceled", "cancel_at": at(-9), "ended_at": at(-9)}, [], Payments(), [("`canceled`", False)],
     ),
     "paid back": ({}, [PLAN], Payments(paid_back={"si_1"}), [("`active`", True), ("paid for month went back", False)]),
+    "a change was paid back": (
+        {}, [PLAN], Payments(paid_until={"si_1": at(27)}, returned={"si_1": PAID}),
+        [("`active`", True), ("month is paid until", True), ("month went back", False)],
+    ),
     "of another item": ({}, [PLAN], Payments(paid_back={"si_2"}), [("`active`", True)]),
     "none of it": ({}, [NONE], Payments(), [("`active`", True), ("Of month the quantity is zero", False)]),
     "billed in a pause": (

@@ -120,9 +120,9 @@ class Ownership:
             owners: no guests.
         """
         known = set(owners)
-        unclear = [owner for owner in known if not self.surely_sees(owner)]
-        if unclear and await self.may_see(unclear[0]):  # which reads all that are the caller's
-            return {owner for owner in known if self.surely_sees(owner)} | {unclear[0]}
+        unclear = next((owner for owner in known if owner.customer_id and not self.surely_sees(owner)), None)
+        if unclear is not None:
+            await self.may_see(unclear)  # which reads all that are the caller's
         return {owner for owner in known if self.surely_sees(owner)}
 
     async def _read_customers(self) -> bool:

@@ -159,6 +159,23 @@ async def test_one_that_is_anothers_stays_so(ownership):
     assert not await bob.may_name("sub_new", ask_stripe=True)
 
 
+MINE, BOBS = Owner(customer_id="cus_ada"), Owner(customer_id="cus_bob")
+SEEN = {
+    "nothing": (ADA, set(), set()),
+    "one's own": (ADA, {MINE}, {MINE}),
+    "another's": (ADA, {BOBS}, set()),
+    "by the user and by the customer": (ADA, {Owner("ada"), MINE}, {Owner("ada"), MINE}),
+    "one's own among what is nobody's": (ADA, {Owner(), Owner("eve"), Owner("zoe"), BOBS, MINE}, {MINE}),
+    "all, for the back end": (SERVICE, {Owner(), MINE, BOBS}, {Owner(), MINE, BOBS}),
+    "nobody's, for nobody": (ANONYMOUS, {Owner(), MINE}, set()),
+}
+
+
+@pytest.mark.parametrize(("principal", "owners", "seen"), SEEN.values(), ids=SEEN)
+async def test_of_many_what_is_the_callers_is_seen(ownership, principal, owners, seen):
+    assert await ownership(principal).seen(owners) == seen
+
+
 @pytest.mark.parametrize(
     ("columns", "owner"),
     [

@@ -94,7 +94,7 @@ def change_of(original: Function, mutant: Function, plain: str) -> tuple[str, st
     before = [line.replace(original.name, plain) for line in original.lines]
     after = [line.replace(mutant.name, plain) for line in mutant.lines]
     diff = list(difflib.unified_diff(before, after, n=0, lineterm=""))[2:]
-    was, becomes = ("\n".join(line[1:].strip() for line in diff if line[0] == sign) for sign in "-+")
+    was, becomes = ("\n".join(line[1:].strip() for line in diff if line[0] == sign).strip() for sign in "-+")
     return was, becomes
 
 

@@ -32,13 +32,18 @@ class AccountReader:
     Args:
         catalog: read with them, because whoever shows an account shows its plans too.
         grace: how long access goes on after a failed charge.
+        together: the most accounts of one reading.
+        read_seconds: how long after the first of them has asked a reading may end.
     """
 
-    def __init__(self, catalog: Catalog, grace: timedelta) -> None:
+    def __init__(
+        self, catalog: Catalog, grace: timedelta, *, together: int = TOGETHER, read_seconds: float = READ_SECONDS
+    ) -> None:
         self._catalog = catalog
         self._grace = grace
+        self._together, self._read_seconds = together, read_seconds
         self._waiting: dict[AccountSelection, list[asyncio.Future[Found]]] = {}
-        self._since = 0.0  # when the first of those who wait has asked
+        self._since: float  # when the first of those who wait has asked
         self._reading: asyncio.Task[None] | None = None
 
     async def read(self, selection: AccountSelection) -> Found:
@@ -60,8 +65,8 @@ class AccountReader:
     async def _read_all(self) -> None:
         try:
             while self._waiting:
-                until = max(self._since + READ_SECONDS, asyncio.get_running_loop().time() + LEAST_SECONDS)
-                some = list(islice(self._waiting, TOGETHER))
+                until = max(self._since + self._read_seconds, asyncio.get_running_loop().time() + LEAST_SECONDS)
+                some = list(islice(self._waiting, self._together))
                 await self._read({each: self._waiting.pop(each) for each in some}, until)
         finally:
             self._reading = None

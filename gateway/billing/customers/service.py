@@ -41,13 +41,17 @@ class Customers:
         settings: what proves whose an existing customer is.
         mirror: the copy of Stripe, and the claims beside it.
         stripe: makes the customers.
+        leftover_seconds: how long it rests between two looks for leftovers.
     """
 
-    def __init__(self, settings: Settings, mirror: Mirror, stripe: Stripe) -> None:
+    def __init__(
+        self, settings: Settings, mirror: Mirror, stripe: Stripe, *, leftover_seconds: float = LEFTOVER_SECONDS
+    ) -> None:
         self._settings = settings
         self._mirror = mirror
         self._database = mirror.database
         self._stripe = stripe
+        self._leftover_seconds = leftover_seconds
 
     async def find(self, principal: Principal) -> Customer | None:
         """Return a user's present customer; one that is provably the user's is taken up now. Stripe is not asked.
@@ -277,7 +281,7 @@ class Customers:
     async def run(self) -> None:
         """Delete leftovers, until cancelled."""
         while True:
-            await asyncio.sleep(LEFTOVER_SECONDS)
+            await asyncio.sleep(self._leftover_seconds)
             await self.delete_leftovers()
 
     async def delete_leftovers(self) -> None:
@@ -298,8 +302,7 @@ class Customers:
             return
         made = (await self._create(claim)).object["id"]
         if mine.id == made:
-            fulfil = partial(linking.fulfil, claim=claim, customer_id=made, made=True)
-            await self._database.transaction(fulfil)
+            await self._database.transaction(partial(linking.fulfil, claim=claim, customer_id=made))
         elif await self._is_unused(made):
             await self._delete(claim, made)
             return

@@ -50,11 +50,19 @@ class AccessChangePublisher:
         database: the mirror and the outbox.
         grace: how long access goes on after the first failed charge.
         page_size: how many customers are looked for at once whom nobody has marked.
+        rest_seconds: how long it rests after such a look, once all were looked at.
     """
 
-    def __init__(self, database: Database, grace: timedelta, *, page_size: int = PAGE_SIZE) -> None:
+    def __init__(
+        self,
+        database: Database,
+        grace: timedelta,
+        *,
+        page_size: int = PAGE_SIZE,
+        rest_seconds: float = FIND_SECONDS,
+    ) -> None:
         self._database = database
-        self._page_size = page_size
+        self._page_size, self._rest_seconds = page_size, rest_seconds
         self._grace = grace
         self._found_to, self._has_found_all = "", False  # here, so that a round that fails goes on where it was
         self.queue = LeaseQueue(
@@ -85,7 +93,7 @@ class AccessChangePublisher:
         """Go through all customers once, and then on through a page at a time, round and round."""
         while True:
             self._has_found_all |= not await self._find_page()
-            await asyncio.sleep(FIND_SECONDS if self._has_found_all else 0)
+            await asyncio.sleep(self._rest_seconds if self._has_found_all else 0)
 
     async def find(self) -> None:
         """Watch the customers that nobody has marked: from before the endpoint was set, or from `gateway sync`."""

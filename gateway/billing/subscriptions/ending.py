@@ -121,7 +121,7 @@ class EndingService:
                     await self._schedules.end(present, answer, details, call_key)
                 return await self._at_stripe.state(id)
             await self._schedules.release(id, answer)
-            parameters: dict[str, Any] = {"cancellation_details": details} if details else {}
+            parameters: dict[str, Any] = {"cancellation_details": details}  # Stripe is sent nothing of an empty one
             if now:
                 await self._at_stripe.do(id, self._stripe.delete(path_of(id), **parameters, **at_once))
             else:

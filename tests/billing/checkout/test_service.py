@@ -11,11 +11,12 @@ from gateway.billing.catalog.service import Catalog
 from gateway.billing.checkout.request import CheckoutRequest, Line
 from gateway.billing.checkout.service import Checkout, owns
 from gateway.billing.customers.service import Customers
+from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for
 from gateway.errors import Forbidden, NotFound, Unauthenticated
 from gateway.models.checkout import CustomerClaim
-from gateway.models.mirrored import CheckoutSession
+from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
 from harness.rejected import codes
 from harness.rows import customer, item, price, product, subscription
@@ -235,8 +236,35 @@ async def test_a_customer_that_was_made_just_now_is_not_looked_at(checkout, scri
     assert [call[:2] for call in scripted.calls] == [("POST", "/v1/customers"), ("POST", PATH)]
 
 
+async def test_a_checkout_takes_its_turn_with_what_its_owner_does_and_with_nobody_else(checkout, scripted, database):
+    async with owner_lock(database, "ada"):
+        waiting = asyncio.create_task(checkout().create(ADA, ask("pack")))
+        await asyncio.sleep(0.05)
+        assert (scripted.calls, waiting.done()) == ([], False)
+    async with owner_lock(database, "bob"):
+        assert (await waiting).id == "cs_test_1"
+
+
+@pytest.mark.parametrize("strangers", [False, True])
+async def test_a_plan_for_nothing_asks_for_a_card_where_the_customers_own_is_a_strangers(
+    checkout, scripted, database, strangers
+):
+    customers = table_for(Customer)
+    marked = sa.update(customers).values(payer_unverified=strangers, default_payment_method_id="pm_1")
+    await database.transaction(lambda connection: connection.execute(marked).rowcount)
+    scripted.list("/v1/customers/cus_1/payment_methods", [])
+    await checkout(free_without_card=True).create(ADA, ask("month"))
+    (sent,) = [call[2] for call in written(scripted) if call[1] == PATH]
+    assert sent.get("payment_method_collection") == (None if strangers else "if_required")
+
+
+OF_ADA = {"email": "ada@example.com", "email_lower": "ada@example.com"}
 TRIALS = {
     "the first": (ADA, {}, [], "14"),
+    "with a user's address, of another customer": (
+        ADA, {}, [customer("cus_2", **OF_ADA), subscription(customer_id="cus_2", trial_start=NOW, status="canceled")],
+        None,
+    ),
     "a user's second": (ADA, {}, [subscription(trial_start=NOW, status="canceled")], None),
     "where the settings allow it": (
         ADA, {"allow_repeat_trials": True}, [subscription(trial_start=NOW, status="canceled")], "14",

@@ -10,11 +10,12 @@ import sqlalchemy as sa
 
 from gateway.billing.catalog.service import Catalog
 from gateway.billing.customers.account import AccountSelection
-from gateway.billing.customers.account_reader import AccountReader
+from gateway.billing.customers.account_reader import LEAST_SECONDS, AccountReader
+from gateway.db.database import READ_SECONDS
 from gateway.db.tables import table_for
 from gateway.errors import BadInput, DatabaseUnavailable
 from gateway.models.infra import CatalogVersion
-from gateway.models.mirrored import Customer
+from gateway.models.mirrored import Customer, Subscription
 from gateway.settings import Settings
 from harness.databases import both_databases, runtime_at
 from harness.rows import NOW, customer, invoice, item, put, subscription
@@ -45,7 +46,8 @@ async def people(url: str, count: int = 2):
 
     try:
         await runtime.database.transaction(write)
-        yield runtime.database, catalog, reader
+        async with asyncio.timeout(10):  # who is never answered waits for ever
+            yield runtime.database, catalog, reader
     finally:
         await runtime.close()
 
@@ -90,6 +92,33 @@ async def test_readings_of_one_each_have_together_the_time_of_one(sqlite_url, mo
         await asyncio.gather(*map(reader.read, wanted), return_exceptions=True)
         assert len(given) == 1 + len(wanted)
         assert given == pytest.approx([given[0]] * len(given), abs=0.04, rel=0)
+
+
+async def test_a_reading_is_of_so_many_at_most_and_has_a_second_however_long_they_have_waited(sqlite_url, monkeypatch):
+    async with people(sqlite_url, 5) as (_, catalog, _):
+        reader = AccountReader(catalog, GRACE, together=2, read_seconds=0)
+        given: list[tuple[int, float]] = []
+        read_beside = catalog.read_beside
+
+        async def noted(work, *, seconds):
+            given.append((len(work.keywords["wanted"]), seconds))
+            return await read_beside(work, seconds=READ_SECONDS)
+
+        monkeypatch.setattr(catalog, "read_beside", noted)
+        everybody = await asyncio.gather(*(reader.read(AccountSelection(f"p{each}")) for each in range(5)))
+        assert [shown(each)[0] for each in everybody] == [f"cus_{each}" for each in range(5)]
+        assert [count for count, _ in given] == [2, 2, 1]
+        assert [seconds for _, seconds in given] == pytest.approx([LEAST_SECONDS] * 3, abs=0.2, rel=0)
+
+
+async def test_access_goes_on_for_as_long_as_the_reader_was_told(sqlite_url):
+    late = sa.update(table_for(Subscription)).values(status="past_due")
+    async with people(sqlite_url, 1) as (database, catalog, _):
+        await database.transaction(lambda connection: connection.execute(late).rowcount)
+        for days in (2, 4):
+            (account, _) = await AccountReader(catalog, timedelta(days=days)).read(AccountSelection("p0"))
+            (its,) = account.subscriptions
+            assert its.access.allowed is (days == 4), "its period began three days ago"
 
 
 async def test_however_many_ask_at_a_time_the_statements_are_those_of_one(sqlite_url):

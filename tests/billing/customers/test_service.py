@@ -21,6 +21,7 @@ from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
 from harness.databases import both_databases
 from harness.rows import NOW, customer, subscription
+from harness.waiting import eventually_async
 
 ADA = Principal(subject="ada", email="Ada@example.com", email_verified=True)
 UNPROVED = Principal(subject="ada", email="ada@example.com")
@@ -52,9 +53,9 @@ def bought(customer_id: str = "cus_1", **columns) -> CheckoutSession:
 
 @pytest.fixture
 def customers(mirror, stripe, scripted):
-    def make(**settings) -> Customers:
+    def make(leftover_seconds: float = 600, **settings) -> Customers:
         chosen = Settings.load(stripe_secret_key="sk_test_tests", stripe_api_base=scripted.url, **settings)
-        return Customers(chosen, mirror, stripe)
+        return Customers(chosen, mirror, stripe, leftover_seconds=leftover_seconds)
 
     return make
 
@@ -294,6 +295,20 @@ async def test_what_was_made_beside_the_users_customer_goes_even_if_nobody_could
     assert scripted.keys[0] == scripted.keys[-1]  # so that Stripe says which one it was
 
 
+async def test_leftovers_are_deleted_from_time_to_time(customers, fill, scripted):
+    await fill(customer("cus_7", external_id="ada"), CustomerClaim(**MAKING.model_dump()))
+    running = asyncio.create_task(customers(leftover_seconds=0.01).run())
+    await eventually_async(lambda: asyncio.sleep(0, len(written(scripted)) > 1), True, 5)  # Stripe says nothing yet
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
+    scripted.list("/v1/subscriptions", [])
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
+    deleted = ("DELETE", "/v1/customers/cus_8", {})
+    await eventually_async(lambda: asyncio.sleep(0, deleted in scripted.calls), True, 5)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+
+
 MAKING = CustomerClaim(external_id="ada", generation=1, customer_id="cus_7", making=True, created=NOW)
 LEFT = {
     "sold to meanwhile": ([customer("cus_7", external_id="ada"), MAKING], [{"id": "sub_1"}], ["POST"]),
@@ -414,11 +429,11 @@ async def test_what_stripe_cannot_be_told_is_told_the_next_time(customers, fill,
     await fill(row, claim(email="old@example.com"))
     scripted.refuse("POST", "/v1/customers/cus_1", "no")
     with structlog.testing.capture_logs() as logs:
-        await customers().tell_stripe(ADA, row)
-        await customers().tell_stripe(ADA, row)
-    assert [(each["event"], each["customer"]) for each in logs] == [("customer.not_told", "cus_1")] * 2
-    assert scripted.keys[0] == scripted.keys[1]
-    assert scripted.keys[0].startswith("tell-")
+        for who in (ADA, ADA, UNPROVED):
+            await customers().tell_stripe(who, row)
+    assert [(each["event"], each["customer"]) for each in logs] == [("customer.not_told", "cus_1")] * 3
+    same, again, of_something_else = scripted.keys
+    assert (same == again, same == of_something_else, same.startswith("tell-")) == (True, False, True)
 
 
 async def test_of_what_is_taken_from_a_user_meanwhile_stripe_is_not_told_that_it_is_the_users(

@@ -91,6 +91,11 @@ DECIDED = {
         ("", None),
     ),
     "what was bought for life": ([customer(owned={"pro": 1}), watch()], ["PURCHASED"], ("PURCHASED None", None)),
+    "a plan beside what was bought for life": (
+        [customer(owned={"pro": 1}), subscription(**LATER), its("sub_1"), watch()],
+        ["ACTIVE"],
+        (ACTIVE, UNTIL),
+    ),
     "what a deleted customer bought for life": (
         [customer(deleted=True, owned={"pro": 1}), watch(last="PURCHASED None")],
         ["NO_SUBSCRIPTION"],
@@ -209,6 +214,26 @@ async def test_all_pages_are_gone_through_at_once_and_then_it_rests(database, fi
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     assert await found() == (3, 4)
+
+
+async def test_it_rests_after_each_further_page_too(database, fill):
+    await fill(*(subscription(f"sub_{n}", customer_id=f"cus_{n}") for n in (1, 2, 3)))
+    looked_at: list[float] = []
+    loop = asyncio.get_running_loop()
+
+    def note(*given) -> None:
+        looked_at.extend([loop.time()] if "DISTINCT" in given[2] else [])
+
+    sa.event.listen(database._reader, "before_cursor_execute", note)
+    running = asyncio.create_task(AccessChangePublisher(database, GRACE, page_size=1, rest_seconds=0.05).run())
+
+    async def pages():
+        return len(looked_at) >= 6
+
+    await eventually_async(pages, True, 20)
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    assert min(looked_at[4] - looked_at[3], looked_at[5] - looked_at[4]) >= 0.05, "the fourth was the last one"
 
 
 async def test_nothing_is_done_where_nobody_is_told(database, fill):

@@ -1,6 +1,6 @@
 """Ends, pauses and resumptions, asked of a scripted Stripe: what Stripe is told, and what is refused."""
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -10,17 +10,20 @@ from gateway.billing.subscriptions.ending import Cancellation
 from gateway.db.tables import table_for
 from gateway.errors import NotFound
 from gateway.models.metering import UsageRecord
-from gateway.models.mirrored import Customer
+from gateway.models.mirrored import Customer, Invoice
 from harness.rejected import codes
+from harness.rows import invoice, line
 from harness.scripted_subscription import (
     ADA,
     ENDING,
     ENDING_CHANGED,
+    PHASE,
     PLANS,
     RELEASE,
     SCHED,
     SCHEDULE,
     SUB,
+    THEN,
     VOID,
     becomes,
     changed,
@@ -30,8 +33,10 @@ from harness.stripe_objects import ENDS, NOW, STARTED, bill, theirs
 
 LEAVES = {
     "cancelled": (lambda its: its.cancel(ADA, "sub_1", Cancellation(), None), {}),
+    "cancelled at once": (lambda its: its.cancel(ADA, "sub_1", Cancellation(now=True), None), {}),
     "paused": (lambda its: its.pause(ADA, "sub_1", None, None), {}),
     "resumed": (lambda its: its.resume(ADA, "sub_1", None), {"cancel_at_period_end": True, "cancel_at": ENDS}),
+    "started again": (lambda its: its.resume(ADA, "sub_1", None), {"status": "paused"}),
 }
 
 
@@ -40,7 +45,8 @@ async def test_what_ended_a_moment_ago_is_not(service, scripted, asked, columns)
     for each in (monthly(**columns), monthly(status="canceled", ended_at=STARTED + 9)):
         scripted.answer("GET", SUB, each)
     scripted.list(WAITING, [])
-    scripted.refuse("POST", SUB, "resource_missing", status=404)
+    for method, path in (("POST", SUB), ("DELETE", SUB), ("POST", f"{SUB}/resume")):
+        scripted.refuse(method, path, "resource_missing", status=404)
     assert await codes(asked(service().endings)) == [("SUBSCRIPTION_ENDED", "subscriptionId")]
 
 
@@ -128,6 +134,25 @@ async def test_what_is_resumed(service, scripted, columns, path, parameters):
     assert state.subscription.status == "active"
 
 
+async def test_what_stripe_has_paused_is_started_again_by_a_key_of_its_invoice(service, scripted):
+    """A second start after another invoice is another call: Stripe would answer of the first one, which is void."""
+    for invoice_id in ("in_1", "in_1", "in_2"):
+        scripted.forget()
+        last = bill(id=invoice_id, status="void")
+        becomes(scripted, theirs(status="paused", latest_invoice=last), theirs(), path=f"{SUB}/resume")
+        await service().endings.resume(ADA, "sub_1", "k")
+    first, again, other = scripted.keys
+    assert (first.partition("-")[0], first.endswith("-in_1"), first == again) == ("resume", True, True)
+    assert other == first.removesuffix("in_1") + "in_2"
+
+
+async def test_what_stays_paused_until_its_invoice_is_paid_is_told(service, scripted):
+    waits = theirs(status="paused", billing_mode={"type": "flexible"})
+    becomes(scripted, waits, {**waits, "latest_invoice": bill(status="open")}, path=f"{SUB}/resume")
+    scripted.answer("GET", "/v1/invoices/in_1", bill(status="open"))
+    assert await codes(service().endings.resume(ADA, "sub_1", None)) == [("INVOICE_UNPAID", "subscriptionId")]
+
+
 VOIDED = {**VOID, "latest_invoice": bill(status="void")}
 STRANGERS = {
     "an end": ({"cancel_at_period_end": True, "cancel_at": ENDS}, False),
@@ -152,14 +177,77 @@ async def test_no_resumption_charges_a_strangers_card(service, scripted, databas
     assert len(changed(scripted)) == (not charged)
 
 
-def apart() -> dict:
-    """Return a subscription with a month and a week whose renewals lie an hour apart."""
-    obj = monthly()
+def apart(week_ends: int = ENDS + 3_600, **columns) -> dict:
+    """Return a subscription with a month and a week whose renewals lie apart."""
+    obj = monthly(**columns)
     (month,) = obj["items"]["data"]
     recurring = {"interval": "week", "interval_count": 1, "usage_type": "licensed"}
     week = {**month, "id": "si_2", "price": {"id": "week", "product": "pro", "recurring": recurring}}
-    obj["items"]["data"].append({**week, "current_period_end": ENDS + 3_600})
+    obj["items"]["data"].append({**week, "current_period_end": week_ends})
     return obj
+
+
+def billed(id: str, status: str, its: str = "si_1") -> Invoice:
+    """A mirrored invoice of the present period of an item, made as it began."""
+    of_item = {**line(0, 30), "period_start": STARTED, "period_end": ENDS, "subscription_item": its}
+    return invoice(id, of_item, status=status, created=datetime.fromtimestamp(STARTED, UTC))
+
+
+SHORT_PAUSE = {"metadata": {f"paused_by_customer_until_{STARTED + 60}": str(STARTED - 60)}}
+
+
+LEFT_UNPAID = {
+    "goes on": (
+        lambda its: its.resume(ADA, "sub_1", None), "POST",
+        {"billing_cycle_anchor[type]": "now", "proration_behavior": "none", "expand[0]": "latest_invoice",
+         "payment_behavior": "error_if_incomplete"},
+    ),
+    "ends": (
+        lambda its: its.cancel(ADA, "sub_1", Cancellation(now=True), None), "DELETE",
+        {"invoice_now": "true", "prorate": "false"},
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("asked", "method", "parameters"), LEFT_UNPAID.values(), ids=LEFT_UNPAID)
+async def test_what_a_pause_that_is_over_has_left_unpaid_is_billed_or_not_credited(
+    service, scripted, fill, asked, method, parameters
+):
+    await fill(billed("in_0", "void"))
+    becomes(scripted, monthly(**SHORT_PAUSE), method=method)
+    await asked(service(prorate_cancellations=True).endings)
+    assert changed(scripted) == [(method, SUB, parameters)]
+
+
+@pytest.mark.parametrize("planned", [False, True])
+async def test_where_a_pause_kept_one_of_two_plans_from_being_billed_it_ends_with_that_ones_renewal(
+    service, scripted, fill, planned
+):
+    """Unless another interval is planned before: then it could not end with a renewal."""
+    week_ends = STARTED + 7 * 86_400
+    first, then = {**PHASE, "end_date": week_ends - 60}, {**THEN, "start_date": week_ends - 60}
+    await fill(billed("in_1", "paid"))
+    schedule = {**SCHEDULE, "phases": [first, then], "current_phase": first} if planned else None
+    becomes(scripted, apart(week_ends, **VOID, latest_invoice=bill(status="void"), schedule=schedule))
+    if planned:
+        scripted.answer("GET", SCHED, schedule)
+        assert await codes(service().endings.resume(ADA, "sub_1", None)) == [("CHANGE_PENDING", "until")]
+        assert changed(scripted) == []
+        return
+    await service().endings.resume(ADA, "sub_1", None)
+    ((_, _, sent),) = changed(scripted)
+    assert sent["pause_collection[resumes_at]"] == str(week_ends - 60)
+    assert (sent["pause_collection[behavior]"], "billing_cycle_anchor[type]" in sent) == ("void", False)
+
+
+async def test_a_subscription_that_rests_is_taken_from_its_schedule_where_nothing_is_planned(service, scripted):
+    becomes(scripted, monthly(schedule=SCHEDULE, **VOID), monthly())
+    released = {**SCHEDULE, "status": "released", "subscription": None}
+    scripted.answer("POST", RELEASE, released)
+    scripted.answer("GET", SCHED, released)
+    await service().endings.resume(ADA, "sub_1", None)
+    assert changed(scripted)[1:] == [("POST", SUB, {"pause_collection": ""})]
+    assert (changed(scripted)[0][1], scripted.keys[0]) == (RELEASE, "release-sub_1-sched_1")
 
 
 WAITING = "/v1/invoiceitems"

@@ -86,7 +86,7 @@ async def test_an_end_that_the_seller_has_planned_binds_where_it_is_to_and_no_re
         assert await codes(resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
         assert changed(scripted) == []
         scripted.forget()
-        becomes(scripted, monthly(schedule=END_BY_SELLER, **VOID))
+        becomes(scripted, monthly(schedule=END_BY_SELLER, cancel_at=ENDS, **VOID))
         scripted.answer("GET", SCHED, END_BY_SELLER)
         await resume(ADA, "sub_1", None)
         assert changed(scripted) == [("POST", SUB, {"pause_collection": ""})]

@@ -45,6 +45,11 @@ def claim(customer_id: str | None = "cus_1", email: str | None = None, generatio
     return CustomerClaim(customer_id=customer_id, **given)
 
 
+def begun() -> CustomerClaim:
+    """Ada's customer is being made, or the process that made it has ended."""
+    return CustomerClaim(external_id="ada", generation=1, email="Ada@example.com", making=True, created=NOW)
+
+
 def bought(customer_id: str = "cus_1", **columns) -> CheckoutSession:
     given = {"mode": "payment", "ui_mode": "hosted_page", "status": "complete", "payment_status": "paid", "as_of": 0}
     given |= {"created": NOW, "expires_at": NOW, "customer_id": customer_id}
@@ -94,6 +99,13 @@ FOUND = {
         [customer("cus_0", deleted=True), claim("cus_0"), customer(), bought(client_reference_id="ada")], "cus_1",
     ),
     "without an address, of who has an empty one": (UNPROVED, {}, [mailed(email="", email_lower="")], None),
+    "one that is being made": (ADA, {}, [begun(), customer("cus_8", "ada")], "cus_8"),
+    "the one of the e-mail, beside one that is being made": (
+        ADA, {}, [begun(), customer("cus_8", "ada"), mailed()], "cus_1",
+    ),
+    "one that was being made and is in use": (
+        ADA, {}, [begun(), customer("cus_8", "ada"), bought("cus_8"), mailed()], "cus_8",
+    ),
     "one of two": (ADA, {}, [mailed(), mailed("cus_2"), subscription(customer_id="cus_2")], "cus_2"),
     "none of two that live": (
         ADA, {}, [mailed(), mailed("cus_2"), subscription(), subscription("sub_2", customer_id="cus_2")], None,
@@ -135,7 +147,8 @@ async def test_a_customer_is_made_once_and_named_after_its_user(customers, datab
     assert (made.id, is_new, await owners(database)) == ("cus_1", True, {"cus_1": "ada"})
     again, is_new = await customers().find_or_make(ADA)
     assert (again.id, is_new) == ("cus_1", False)
-    assert len(written(scripted)) == 1
+    await customers().delete_leftovers()
+    assert len(written(scripted)) == 1, "nothing is left of it"
 
 
 async def test_the_key_is_of_the_user_and_of_how_often_there_was_one(customers, database, scripted, fill):
@@ -229,6 +242,21 @@ async def test_what_an_earlier_call_has_made_and_is_in_use_is_the_users_and_stay
     found, is_new = await customers().find_or_make(ADA)
     assert (found.id, is_new, await owners(database)) == ("cus_8", False, {"cus_8": "ada"})
     assert "DELETE" not in [call[0] for call in scripted.calls]
+    claims = await database.read(lambda connection: connection.execute(sa.select(CLAIMS.c.customer_id)).scalars().all())
+    assert known or claims == ["cus_8"]
+
+
+async def test_one_that_is_the_users_meanwhile_stays_so_and_what_was_made_beside_goes(
+    customers, database, fill, scripted
+):
+    await fill(begun(), customer("cus_7", "ada", meta={"external_id": "ada"}, email="ada@example.com"))
+    scripted.list("/v1/customers", [])
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"))
+    scripted.answer("DELETE", "/v1/customers/cus_8", GONE)
+    scripted.answer("GET", "/v1/customers/cus_8", GONE)
+    found, is_new = await customers().find_or_make(ADA)
+    assert (found.id, is_new, await owners(database)) == ("cus_7", False, {"cus_7": "ada"})
+    assert written(scripted)[1:] == [("DELETE", "/v1/customers/cus_8", {})]
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
@@ -236,8 +264,7 @@ async def test_what_a_process_made_that_died_leaves_its_place_to_what_the_user_b
     customers, database, fill, scripted, mirrored
 ):
     """Its own event has given it to the user meanwhile."""
-    begun = CustomerClaim(external_id="ada", generation=1, email="Ada@example.com", making=True, created=NOW)
-    await fill(begun, customer("cus_8", external_id="ada"), *([mailed("cus_7")] if mirrored else []))
+    await fill(begun(), customer("cus_8", external_id="ada"), *([mailed("cus_7")] if mirrored else []))
     scripted.list("/v1/customers", [theirs("cus_7", metadata={}), theirs("cus_8")])
     scripted.answer("POST", "/v1/customers", theirs("cus_8"), replayed=True)
     scripted.answer("POST", "/v1/customers/cus_7", theirs("cus_7"))
@@ -415,12 +442,14 @@ TOLD = {
 @pytest.mark.parametrize(("who", "columns", "kept", "changes"), TOLD.values(), ids=TOLD)
 async def test_what_stripe_is_told(customers, database, fill, scripted, who, columns, kept, changes):
     row = mailed(external_id="ada", **columns)
-    await fill(row, *([kept] if kept else []))
+    bobs = CustomerClaim(external_id="bob", generation=1, customer_id="cus_2", email="Ada@example.com", created=NOW)
+    await fill(bobs, row, *([kept] if kept else []))
     scripted.answer("POST", "/v1/customers/cus_1", theirs())
     await customers().tell_stripe(who, row)
     assert written(scripted) == ([("POST", "/v1/customers/cus_1", changes)] if changes else [])
     proved = who.email if who.email_verified or who.is_service else None
-    emails = set(await database.read(lambda connection: connection.execute(sa.select(CLAIMS.c.email)).scalars().all()))
+    query = sa.select(CLAIMS.c.email).where(CLAIMS.c.customer_id == "cus_1")
+    emails = set(await database.read(lambda connection: connection.execute(query).scalars().all()))
     assert emails == ({proved or kept.email} if kept else set())
 
 
@@ -466,6 +495,7 @@ async def test_the_cards_of_a_guest_are_withheld_at_the_checkout(customers, fill
     await fill(mailed(meta=NAMED), bought(guest=True))
     scripted.list("/v1/customers/cus_1/payment_methods", [])
     await customers().find_or_make(ADA)
+    assert (await customers().find(ADA)).payer_unverified, "until a page opens that charges whatever is there"
     assert [call[1] for call in scripted.calls] == ["/v1/customers/cus_1/payment_methods"]
 
 

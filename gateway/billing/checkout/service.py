@@ -190,7 +190,7 @@ class Checkout:
         row = await self.known(id)
         if row is None or (_settled(row) and await self._sessions.has_begun(row)):
             return row
-        await self._sessions.refresh_throttled(id)
+        await self._sessions.refresh_throttled(id, row.status)
         return await self._sessions.find(id)
 
     async def known(self, id: str) -> CheckoutSession | None:

@@ -71,7 +71,7 @@ class Sessions:
         self._database = mirror.database
         self._stripe = stripe
         self._refresh_pause_seconds = refresh_pause_seconds
-        self._refreshing: dict[str, asyncio.Task[None]] = {}
+        self._refreshing: dict[tuple[str, str], asyncio.Task[None]] = {}
 
     async def find(self, id: str) -> CheckoutSession | None:
         """Return a session as the mirror has it; None when it has none."""
@@ -282,14 +282,20 @@ class Sessions:
             await self._mirror.refresh(self._stripe, "checkout.session", id)
         return await self.get(id)
 
-    async def refresh_throttled(self, id: str) -> None:
-        """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne."""
-        task = self._refreshing.get(id)
+    async def refresh_throttled(self, id: str, status: str = "open") -> None:
+        """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne.
+
+        Args:
+            id: of the session.
+            status: which it has as far as is known. What was read before it was another says nothing of this one, such
+                as what has begun with a session that is complete.
+        """
+        which = id, status
+        task = self._refreshing.get(which)
         if task is None:
-            task = self._refreshing[id] = asyncio.create_task(self._try_to_read(id))
-            task.add_done_callback(
-                lambda _: asyncio.get_running_loop().call_later(self._refresh_pause_seconds, self._refreshing.pop, id)
-            )
+            task = self._refreshing[which] = asyncio.create_task(self._try_to_read(id))
+            pause = self._refresh_pause_seconds
+            task.add_done_callback(lambda _: asyncio.get_running_loop().call_later(pause, self._refreshing.pop, which))
         await asyncio.shield(task)
 
     async def _try_to_read(self, id: str) -> None:

@@ -269,6 +269,8 @@ async def test_readings_of_one_second_are_shared(sessions, fill, scripted):
     await sessions.refresh_throttled("cs_1")
     assert sorted(call[1][-4:] for call in scripted.calls) == ["cs_1", "cs_2"]
     assert (await sessions.get("cs_1")).status == "complete"
+    await sessions.refresh_throttled("cs_1", "complete")  # since that reading it has become complete
+    assert [call[1][-4:] for call in scripted.calls].count("cs_1") == 2
 
 
 async def test_after_the_pause_it_is_read_again(mirror, stripe, fill, scripted):

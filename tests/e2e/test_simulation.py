@@ -3,6 +3,8 @@
 import os
 import random
 import runpy
+import subprocess
+import sys
 import time
 
 import pytest
@@ -35,6 +37,26 @@ def test_a_number_is_one_history():
         first, other, again = (play(shop, seed) for seed in (4711, 4712, 4711))
     assert first == again != other
     assert len(first.story) > 3
+
+
+@pytest.mark.soak
+def test_a_number_is_one_history_in_every_process():
+    command = [sys.executable, "-m", "harness.simulation", "--seed", "4711"]
+    told = [
+        subprocess.run(
+            command,
+            cwd=ROOT / "tests",
+            env={**os.environ, "PYTHONHASHSEED": hashes},
+            capture_output=True,
+            text=True,
+            check=False,  # the story says it
+        ).stdout.splitlines()
+        for hashes in "12"
+    ]
+    with without_garbage():
+        story = play(open_scenes(), 4711).story
+    assert told[0] == told[1]
+    assert told[0][: len(story)] == story
 
 
 def test_the_faults_that_the_simulation_must_find_can_still_be_put_back():

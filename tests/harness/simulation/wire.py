@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import httpx
+import orjson
 
 from harness.simulation.crossings import Crossings, Pace
 from harness.simulation.loop import copy_context_outside
@@ -53,7 +54,7 @@ class SimulatedWire(httpx.AsyncBaseTransport):
         kind = "rate_limit" if status == 429 else "api_error"
         body = {"error": {"type": "invalid_request_error" if status == 429 else kind, "code": kind, "message": kind}}
         headers = {"Stripe-Should-Retry": "true"} if crossings.happens(0.5) else {}
-        return httpx.Response(status, json=body, headers=headers, request=request)
+        return httpx.Response(status, stream=httpx.ByteStream(orjson.dumps(body)), headers=headers, request=request)
 
 
 def asgi_server(app: Any) -> Server:

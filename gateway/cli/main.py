@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
@@ -85,6 +86,9 @@ def main() -> None:
     """Run the command; a failure that somebody can fix is a sentence and exit code 1, never a stack."""
     if sys.platform == "win32":
         raise SystemExit(NOT_ON_WINDOWS)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):  # of a locale without UTF-8 a tick is a question mark, and no stack
+            stream.reconfigure(errors="replace")
     try:
         app()
     except GatewayError as error:

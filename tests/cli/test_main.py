@@ -28,13 +28,21 @@ def test_an_error_keeps_its_square_brackets(tmp_path):
     assert (done.returncode, done.stdout) == (1, "there is no event [red]evt_[/] (BAD_USER_INPUT)\n")
 
 
-@pytest.mark.parametrize("words", [["dev"], ["serve"], ["--help"]])
+@pytest.mark.parametrize("words", [["dev"], ["--help"]])
 def test_on_windows_one_line_says_where_it_runs(words):
     done = subprocess.run([sys.executable, "-c", ON_WINDOWS, *words], check=False, capture_output=True, text=True)
     assert done.returncode == 1
     assert (
         done.stderr == "Windows is not supported: run the gateway in WSL 2 or in its container image (`Dockerfile`)\n"
     )
+
+
+def test_where_the_locale_has_no_ticks_there_are_question_marks_and_no_stack(tmp_path):
+    environment = {"PYTHONIOENCODING": "latin-1", "DATABASE_URL": f"sqlite:///{tmp_path}/x.db"}
+    command = [sys.executable, "-m", "gateway", "doctor"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True, cwd=tmp_path, env=environment)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert "? database: the database is at migration nothing" in done.stdout
 
 
 def test_the_version_is_that_of_the_installed_package(tmp_path):

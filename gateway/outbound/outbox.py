@@ -65,7 +65,8 @@ def append(
     place = connection.execute(_message(connection.dialect.name), message).scalar()
     if place is None:
         return
-    row = {"id": place, "customer_id": customer_id or "", "status": "pending", "attempts": 0, "next_attempt_at": now}
+    # a guest's wait for nobody else's: without a customer each is its own
+    row = {"id": place, "customer_id": customer_id or name, "status": "pending", "attempts": 0, "next_attempt_at": now}
     connection.execute(_DELIVERY, [{**row, "endpoint": endpoint} for endpoint in endpoints])
 
 

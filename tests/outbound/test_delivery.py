@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from gateway.db.database import Database
 from gateway.db.notifications import Notifications
 from gateway.outbound.delivery import SLOTS, WAITING, WebhookDispatcher, _pass_over, _save
-from gateway.outbound.outbox import DELIVERIES, MESSAGES, removed_endpoints
+from gateway.outbound.outbox import DELIVERIES, MESSAGES, append, removed_endpoints
 from gateway.settings.values import OutboundEndpoint
 from harness.databases import both_databases
 from harness.waiting import eventually_async
@@ -154,6 +154,21 @@ async def test_of_an_answer_the_status_counts_and_nothing_else_is_kept(sqlite_ur
         read = partial(database.read, lambda connection: connection.execute(query).scalars().all())
         await eventually_async(read, [0, 1])
     assert receiver.cookies == []
+
+
+async def test_a_message_that_cannot_be_delivered_holds_nobody_up_who_is_no_customer(sqlite_url):
+    database = Database(sqlite_url, endpoints=[URL], on_commit=Notifications())
+
+    def expire(connection):
+        for session in ("cs_1", "cs_2", "cs_3"):
+            append(connection, "cus_1" if session == "cs_3" else None, "checkout.expired", {}, once=session)
+        append(connection, "cus_1", "checkout.expired", {}, once="cs_4")
+
+    await database.transaction(expire)
+    endpoint = OutboundEndpoint(URL, ())
+    claims = await WebhookDispatcher(database, [endpoint]).queue(endpoint, None).claim()
+    assert sorted(claim.rows[0]["id"] for claim in claims) == [1, 2, 3]
+    await database.close()
 
 
 async def test_messages_to_an_endpoint_that_the_settings_name_no_more_are_told(sqlite_url):

@@ -117,18 +117,27 @@ async def test_a_server_that_cannot_be_written_to_is_looked_at_once_more(failove
 async def test_each_connection_is_looked_at(postgres_url):
     heard = Notifications()
     database = Database(postgres_url, endpoints=(), on_commit=heard)
-    failover = Failover(database, heard)
+    looks = asyncio.Semaphore(0)
+
+    class Observed(Failover):
+        async def look(self, server: Server) -> None:
+            await super().look(server)
+            looks.release()
+
+    failover = Observed(database, heard)
     task = asyncio.create_task(failover.run())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(20):
         answer(failover, "ada")
         gone = Server("0000000A", None, datetime.now(UTC))
-        await asyncio.sleep(0.1)
-        for topics, noted_now in (({"catalog"}, 0), (None, 1)):
-            await failover.look(gone)
-            before = len(await database.read(entries))
-            failover.hear(topics)
-            await asyncio.sleep(0.1)
-            assert len(await database.read(entries)) == before + noted_now
+        await looks.acquire()
+        await failover.look(gone)
+        await looks.acquire()
+        failover.hear({"catalog"})
+        await asyncio.sleep(0.1)  # it would look at once
+        assert looks.locked()
+        assert len(await database.read(entries)) == 1
+        failover.hear(None)
+        await looks.acquire()
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -89,7 +89,7 @@ async def test_what_is_due_is_worked_on_once_by_several_processes_and_the_rest_i
 
     async def work(queue, claim):
         taken.update(row["id"] for row in claim.rows)
-        await asyncio.sleep(0.005)
+        await asyncio.sleep(0.005)  # as work that takes time
         await queue.write(claim, status="sent", next_attempt_at=None)
 
     counts = await asyncio.gather(queue_of(database, work).drain(), queue_of(another, work).drain())
@@ -140,7 +140,7 @@ async def test_no_more_than_the_slots_are_worked_on_at_a_time(database):
         nonlocal inside, most
         inside += 1
         most = max(most, inside)
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.01)  # as work that takes time
         await queue.write(claim, status="sent", next_attempt_at=None)
         inside -= 1
 

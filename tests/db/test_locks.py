@@ -26,7 +26,7 @@ async def test_of_many_in_two_processes_one_at_a_time_is_inside(database, anothe
         async with user_lock(where, "checkout:ada"):
             inside += 1
             most = max(most, inside)
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.01)  # so that another could come in
             inside -= 1
 
     await asyncio.gather(*(work(where) for where in (database, another) * 5))
@@ -133,7 +133,7 @@ async def test_a_renewal_that_is_under_way_when_a_leader_ends_leaves_no_lease_be
 
     async def renew_late(work):
         def late(connection):
-            time.sleep(0.1)
+            time.sleep(0.1)  # the leader ends meanwhile
             try:
                 return work(connection)
             finally:

@@ -32,7 +32,7 @@ def guarded(port):
         connection.sendall(b"GET / HTTP/1.1\r\nx-long: ")
         for _ in range(100):
             connection.sendall(b"x" * 10_000)
-            time.sleep(0.001)
+            time.sleep(0.001)  # so that what is refused is refused in the middle
         return connection.recv(12) == b"HTTP/1.1 431"
     return True  # the end overtook the answer
 

@@ -1,11 +1,13 @@
-"""The parameter that makes a test run on SQLite and on PostgreSQL, and a runtime on a database."""
+"""The parameter that makes a test run on SQLite and on PostgreSQL, a runtime on a database, and who waits there."""
 
 from typing import Any
 
 import pytest
 
+from gateway.db.database import Database
 from gateway.runtime import Runtime, compose
 from gateway.settings import Settings
+from harness.waiting import eventually_async
 
 both_databases = pytest.mark.parametrize(
     "database_url",
@@ -39,3 +41,12 @@ both_connections = pytest.mark.parametrize(
 def runtime_at(url: str, **overrides: Any) -> Runtime:
     """A runtime on a database, by default without a key for Stripe; whoever asks for it closes it."""
     return compose(Settings.load(database_url=url, **overrides))
+
+
+async def waiters(database: Database, lock: str, count: int = 1) -> None:
+    """Wait until so many wait for a user lock, which the test holds."""
+
+    async def waiting() -> int:
+        return len(database.on_commit._waiting.get(f"lock:{lock}", ()))
+
+    await eventually_async(waiting, count)

@@ -195,7 +195,7 @@ def test_what_does_not_arrive_in_time_is_cut_off(connection, before, start, rest
 def test_a_request_in_two_parts_a_pause_and_a_second_request_are_answered(connection):
     for _ in range(3):
         connection.sendall(POST + b"content-length: 4\r\n\r\nfi")
-        time.sleep(SECONDS * 0.25)
+        time.sleep(SECONDS * 0.25)  # less than a request may take
         assert answered(connection, b"ne").endswith(b"\r\n\r\nfine")
     time.sleep(SECONDS * 2)  # idle between requests is another limit's matter
     assert answered(connection, POST + b"content-length: 2\r\n\r\nok").endswith(b"ok")
@@ -359,7 +359,7 @@ def frame(opcode, payload, *, fin=True):
 
 def test_a_websocket_may_be_silent_for_longer(address):
     with connect(f"ws://127.0.0.1:{address[1]}/") as live:
-        time.sleep(SECONDS * 2)
+        time.sleep(SECONDS * 2)  # longer than a request may take
         live.send("still there")
         assert live.recv(timeout=5) == "still there"
 

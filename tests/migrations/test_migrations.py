@@ -65,7 +65,7 @@ async def test_behind_a_long_reader_an_upgrade_lets_the_others_read_and_goes_on_
             await migrations.upgrade(database, lock_seconds=0.1, patience=0.3)
         upgrade = asyncio.create_task(migrations.upgrade(database, lock_seconds=0.3))
         for _ in range(5):
-            await asyncio.sleep(0.2)
+            await asyncio.sleep(0.2)  # the upgrade waits and tries again meanwhile
             await database.read(lambda connection: connection.exec_driver_sql(read).scalar(), seconds=3)
         assert not upgrade.done()
         assert await migrations.current(database) == "0002"

@@ -177,7 +177,7 @@ class Game:
         """Kill a process in the middle of whatever it does and start it again, or let it stand still for a while."""
         pause = ROUND if IS_PACED else min(3.0, seconds / 3)
         while time.monotonic() < self._began + seconds - pause:
-            await asyncio.sleep(pause)
+            await asyncio.sleep(pause)  # undisturbed
             await self._bursts.wait_async()
             await asyncio.sleep(self._rng.uniform(0, PLAYING))
             place = self._rng.randrange(PROCESSES)
@@ -188,7 +188,7 @@ class Game:
                 self._lives[place] = self._born(port)
             else:
                 command.send_signal(signal.SIGSTOP)
-                await asyncio.sleep(0.1)
+                await asyncio.sleep(0.1)  # it stands still
                 command.send_signal(signal.SIGCONT)
 
     async def _call(self, seconds: float) -> None:
@@ -241,7 +241,7 @@ class Game:
                 may_be_done = True
             except (httpx.TransportError, ValueError) as error:
                 may_be_done |= not isinstance(error, httpx.ConnectError)
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # before it asks again
             event.sent = time.monotonic()
             event.begun = event.begun if may_be_done else event.sent
         ((found),) = answer["data"].values()

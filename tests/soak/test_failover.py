@@ -95,7 +95,7 @@ class Clients:
         if "errors" in told:
             self.refused.append(wanted)
             self.said.update(each["message"] for each in told["errors"])
-            time.sleep(0.05)
+            time.sleep(0.05)  # as a client does before it asks again
         else:
             ((done),) = told["data"].values()
             assert done["userErrors"] == [], done
@@ -127,15 +127,15 @@ def selling(url: str) -> Iterator[tuple[World, Clients]]:
 def play(world: World, clients: Clients, pair: Pair, *, cut: float | None, before: float, after: float) -> list[Answer]:
     """Work, lose the server, work on; what is missing. `cut`: so long before, the standby follows no more."""
     with clients.at_work():
-        time.sleep(before)
+        time.sleep(before)  # of work
         if cut is not None:
             pair.cut()
-            time.sleep(cut)
+            time.sleep(cut)  # of commits that the standby does not get
         pair.fail_over()
         lost_at = len(clients.answered)
         eventually(lambda: httpx.get(f"{world.url}/readyz").status_code, 200, seconds=30)
         eventually(lambda: len(clients.answered) > lost_at + 20, seconds=30)  # by itself
-        time.sleep(after)
+        time.sleep(after)  # of work on the new server
     missing = clients.missing()
     counted = Counter(answer.kind for answer in clients.answered), Counter(answer.kind for answer in missing)
     print(f"\nanswered {dict(counted[0])}, missing {dict(counted[1])}, {len(clients.refused)} failed")  # noqa: T201
@@ -241,7 +241,7 @@ def test_a_server_without_connections_is_told_in_words_and_loses_and_doubles_not
     server, url = own_postgres
     with selling(url) as (world, clients):
         with clients.at_work():
-            time.sleep(2)
+            time.sleep(2)  # of work before
             with without_connections(server):
                 eventually(lambda: len(clients.refused) > 20, seconds=30)
                 said = readiness(world)
@@ -256,7 +256,7 @@ def test_a_full_disk_of_the_server_is_told_in_words_and_loses_and_doubles_nothin
     server, url = own_postgres
     with small_disk(server, url) as disk, selling(url) as (world, clients):
         with clients.at_work():
-            time.sleep(2)
+            time.sleep(2)  # of work before
             disk.execute("CREATE TABLE filler (text text)")
             for rows in (1_000, 10, 1):
                 with suppress(psycopg.errors.DiskFull):

@@ -178,7 +178,7 @@ class Game:
             while not self._errors and (time.monotonic() < deadline or not self._is_enough(seconds)):
                 assert time.monotonic() < deadline + PATIENCE, (self.written(), self.seen())
                 self._bursts.wait()
-                time.sleep(self._rng.uniform(0.1, 0.5))
+                time.sleep(self._rng.uniform(0.1, 0.5))  # undisturbed
                 self._rng.choice([self._kill, self._stall, self._stall, self._cut, self._cut])()
         finally:
             self._end.set()
@@ -241,7 +241,7 @@ class Game:
                     if answer.is_success:
                         taken = Acknowledged(time.monotonic(), version, life.number)
                         self.history.acknowledged[subject].append(taken)
-                time.sleep(0.01)
+                time.sleep(0.01)  # else the others had no CPU
 
     def _spend(self) -> None:
         """Spend one credit after the other, each until it is answered, which it is as if it had been asked once."""
@@ -259,8 +259,8 @@ class Game:
                             taken = Acknowledged(time.monotonic(), version, life.number)
                             self.history.acknowledged["credits", each].append(taken)
                             break
-                        time.sleep(0.02)
-                time.sleep(0.02)
+                        time.sleep(0.02)  # before it asks again
+                time.sleep(0.02)  # else the others had no CPU
 
     def _spent(self, client: httpx.Client, life: Life, user: str, key: str) -> Any:
         """Spend a credit; what was answered, None when nothing was."""

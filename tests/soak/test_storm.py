@@ -30,7 +30,7 @@ def test_sigterm_lets_every_delivery_finish_and_the_process_ends_within_five_sec
         ended = []
 
         def stop():
-            time.sleep(0.3)
+            time.sleep(0.3)  # so that deliveries are under way
             ended.append(gateway.end(signal.SIGTERM))
             taken = dict(storm.taken)  # whatever got its 2xx is in the database
             assert set(taken) <= {row["id"] for row in storm.world.rows("event")}
@@ -70,12 +70,12 @@ def test_postgresql_stopped_for_thirty_seconds(own_postgres):
         back = []
 
         def trouble():
-            time.sleep(1)
+            time.sleep(1)  # of deliveries that are taken
             server.stop()
             before = sum(storm.taken.values())
-            time.sleep(1)
+            time.sleep(1)  # what was under way has ended
             during = sum(storm.taken.values())
-            time.sleep(29)
+            time.sleep(29)  # as its name says
             assert sum(storm.taken.values()) == during, "a 2xx without a database"
             assert during - before <= 50  # those whose commit had been done
             server.start()

@@ -17,6 +17,7 @@ from gateway.errors import Forbidden, StripeUnavailable, Unauthenticated
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import Discount
 from gateway.settings import Settings
+from harness.databases import waiters
 from harness.rejected import codes
 from harness.rows import NOW, customer, item, price, product, subscription
 from harness.stripe_objects import theirs
@@ -189,7 +190,7 @@ async def test_the_policies_of_a_checkout_are_those_of_a_start(start, scripted, 
 async def test_two_starts_of_one_user_are_one_after_the_other(start, database, scripted):
     async with user_lock(database, "owner:ada"):
         starting = asyncio.create_task(start().start(ADA, ask("nothing")))
-        await asyncio.sleep(0.05)
+        await waiters(database, "owner:ada")
         assert scripted.calls == []
     assert (await starting).subscription.id == "sub_1"
 

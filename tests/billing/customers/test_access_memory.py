@@ -107,7 +107,7 @@ async def test_what_is_kept_is_answered_until_something_is_heard_of_its_customer
         assert here.recalled()
         await here.write(topics=["customer:cus_1"])
         assert here.recalled() is None
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(0.05)  # no answer is older than this
         assert there.recalled() is None  # it has heard, or knows that it does not hear
         assert await there.kept()
         await here.write(topics=["user:ada"])

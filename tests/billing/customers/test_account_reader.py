@@ -84,7 +84,7 @@ async def test_readings_of_one_each_have_together_the_time_of_one(sqlite_url, mo
 
         async def noted(work, *, seconds):
             given.append(asyncio.get_running_loop().time() + seconds)
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.05)  # as a reading that takes time
             return await read_beside(work, seconds=seconds)
 
         monkeypatch.setattr(catalog, "read_beside", noted)

@@ -20,7 +20,7 @@ from gateway.errors import BadInput, StripeUnavailable
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession
 from gateway.settings import Settings
-from harness.databases import both_databases
+from harness.databases import both_databases, waiters
 from harness.rejected import codes
 from harness.rows import NOW, charge, customer, invoice, put, subscription
 
@@ -246,7 +246,7 @@ async def test_what_a_user_loses_waits_for_who_acts_upon_it(desk, database, fill
     scripted.calls.clear()
     async with user_lock(database, held):  # by the user, or by an operator who acts for nobody's customer
         asked = asyncio.create_task(getattr(desk, loses)("ada", "cus_1", by("k")))
-        await asyncio.sleep(0.05)
+        await waiters(database, held)
         assert scripted.calls == []
     assert (await asked).external_id == owner
     assert [call[1] for call in written(scripted)] == [path, CUS]

@@ -19,7 +19,7 @@ from gateway.errors import BadInput, StripeUnavailable
 from gateway.models.checkout import CustomerClaim
 from gateway.models.mirrored import CheckoutSession, Customer
 from gateway.settings import Settings
-from harness.databases import both_databases
+from harness.databases import both_databases, waiters
 from harness.rows import NOW, customer, subscription
 from harness.waiting import eventually_async
 
@@ -224,7 +224,7 @@ async def test_nobody_makes_or_deletes_a_customer_while_another_acts_for_the_use
         waiting = [
             asyncio.create_task(each) for each in (customers().customer_for(ADA), customers().delete_leftovers())
         ]
-        await asyncio.sleep(0.1)
+        await waiters(database, "owner:ada", 2)
         assert (scripted.calls, [each.done() for each in waiting]) == ([], [False, False])
         for each in waiting:
             each.cancel()
@@ -397,7 +397,7 @@ async def test_what_was_made_for_a_user_stays_though_a_reading_found_another_mea
         is_found.wait(5)
 
     making, finding = asyncio.create_task(database.transaction(make)), asyncio.create_task(customers().find(ADA))
-    await asyncio.sleep(0.1)
+    await asyncio.sleep(0.1)  # so that it has looked, and waits for the one writer: nothing tells
     is_found.set()
     await making
     assert ((await finding).id, await owners(database)) == ("cus_8", {"cus_7": None, "cus_8": "ada"})
@@ -473,7 +473,7 @@ async def test_of_what_is_taken_from_a_user_meanwhile_stripe_is_not_told_that_it
     await fill(row, claim())
     async with owner_lock(database, "ada"):  # as an operator holds it who unlinks
         telling = asyncio.create_task(customers().tell_stripe(ADA, row))
-        await asyncio.sleep(0.05)
+        await waiters(database, "owner:ada")
         await database.transaction(partial(release, external_id="ada", customer_id="cus_1"))
     await telling
     assert (scripted.calls, await owners(database)) == ([], {"cus_1": None})

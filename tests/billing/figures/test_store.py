@@ -13,6 +13,7 @@ from gateway.mirror.effects import Written
 from harness import rows
 from harness.databases import both_connections
 from harness.rows import at, customer, item, line, price, put, subscription
+from harness.waiting import eventually_async
 
 PRICES = [price("month", "plan")]
 
@@ -137,9 +138,7 @@ async def test_whose_rows_were_written_while_no_figures_were_kept_are_marked(dat
     assert {name for name, (_, due) in (await database.read(kept)).items() if due} == {"cus_1"}
 
     task = asyncio.create_task(figures.run())
-    async with asyncio.timeout(5):
-        while await database.read(store.is_waiting):  # noqa: ASYNC110 - it tells nobody
-            await asyncio.sleep(0.01)
+    await eventually_async(lambda: database.read(store.is_waiting), False)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task

@@ -12,6 +12,7 @@ from gateway.db.locks import user_lock
 from gateway.db.tables import table_for
 from gateway.errors import Forbidden, NotFound, RateLimited
 from gateway.models.mirrored import Customer
+from harness.databases import waiters
 from harness.rows import customer, subscription
 from harness.scripted_subscription import ADA
 
@@ -36,23 +37,6 @@ async def test_a_subscription_of_nobodys_is_nobodys(service, fill):
         await service().endings.cancel(Principal(), "sub_3", Cancellation(), None)
 
 
-def transactions(database, count: int) -> asyncio.Event:
-    """Is set when so many have ended: then so many who wait for a lock have tried to take it."""
-    enough, transaction, ended = asyncio.Event(), database.transaction, 0
-
-    async def counted(work, **options):
-        nonlocal ended
-        try:
-            return await transaction(work, **options)
-        finally:
-            ended += 1
-            if ended == count:
-                enough.set()
-
-    database.transaction = counted
-    return enough
-
-
 async def test_an_operator_acts_for_the_customer_that_is_named_and_for_no_other(service, scripted, fill, database):
     await fill(customer("cus_3"), subscription("sub_3", customer_id="cus_3"))
     await fill(customer("acct_1/cus_5"), subscription("acct_1/sub_5", customer_id="acct_1/cus_5"))
@@ -63,9 +47,8 @@ async def test_an_operator_acts_for_the_customer_that_is_named_and_for_no_other(
         with pytest.raises(NotFound):
             await cancel(ann.acting_for(who) if who else ann, its, Cancellation(), None)
     async with user_lock(database, "customer:cus_3"):  # it becomes a user's while an operator waits
-        tried = transactions(database, 1)
         waits = asyncio.create_task(cancel(ann.acting_for("cus_3"), "sub_3", Cancellation(), None))
-        await asyncio.wait_for(tried.wait(), 20)
+        await waiters(database, "customer:cus_3")
         given = sa.update(table_for(Customer)).where(table_for(Customer).c.id == "cus_3").values(external_id="cora")
         await database.transaction(lambda connection: connection.execute(given).rowcount)
     with pytest.raises(RateLimited):
@@ -83,9 +66,8 @@ async def test_who_waits_while_a_customer_is_taken_from_him_changes_nothing_of_i
     made = service()
     async with user_lock(database, "owner:ada"):  # as an operator holds it who links or unlinks
         asked = made.change(ADA, "sub_1", PlanChange("year"), None), made.endings.resume(ADA, "sub_1", None)
-        tried = transactions(database, 2)
         waiting = [asyncio.create_task(each) for each in asked]
-        await asyncio.wait_for(tried.wait(), 20)
+        await waiters(database, "owner:ada", 2)
         await database.transaction(lambda connection: connection.execute(taken).rowcount)
     found = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(each) for each in found] == [code] * 2

@@ -406,7 +406,7 @@ async def longest_pause(reading):
     began = last = time.monotonic()
     longest, running = 0.0, asyncio.create_task(reading)
     while not running.done():
-        await asyncio.sleep(0.001)
+        await asyncio.sleep(0.001)  # what comes later than that was in the way
         last, before = time.monotonic(), last
         longest = max(longest, last - before)
     return running.result(), last - began, longest

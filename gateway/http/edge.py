@@ -1,4 +1,14 @@
-"""The application that the server sees: the path table, and what is done for every request, in this order."""
+"""The application that the server sees: the path table, and what is done for every request, in this order.
+
+1. `TrustedProxies`: the client and the scheme, where a proxy tells them whose word counts.
+2. The id of the request, which each log line of it has.
+3. `EdgeHeaders`: what every answer has, also one of a handler that fails: the id, the security headers, CORS.
+4. An answer to a preflight of CORS, which nobody behind needs to know.
+5. The path table, as `create_app` writes it down: the exact path, the first part of the path, all others.
+
+The server has bounded times and sizes before (`server.py`), and the limits of callers are the handlers' own matter.
+`take` is the same for the fast path, on which a request is a GET or a POST; whoever logs something there names it.
+"""
 
 from collections.abc import Callable, Mapping
 

@@ -3,7 +3,7 @@
 Each fault is the mechanism that fixes it, taken out of a copy of the tree. Histories are then played on that copy, one
 after the other from a seed, until one fails.
 
-    python tests/soak/search_faults.py [names of faults] [--seconds 600]
+    python tests/soak/search_faults.py [names of faults] [--seconds 600] [--together]
 """
 
 import argparse
@@ -12,7 +12,9 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -345,7 +347,51 @@ FAULTS = (
 )
 
 
-_COMMAND = [sys.executable, "-m", "harness.simulation"]
+_ROW = "| {0.name} | {0.commit} | {0.what} | {1} | {2} | {3:.0f} | {4} |"
+
+
+@dataclass
+class Search:
+    """Plays histories on a tree, one after the other, from a seed.
+
+    Attributes:
+        tree: where the gateway and its tests are.
+        seed: the next one.
+        took: seconds of CPU until now.
+    """
+
+    tree: Path
+    seed: int
+    took: float = 0.0
+
+    def run(self, seconds: float) -> tuple[int, str] | None:
+        """Play until a history fails; its seed and what it said; None when none did in so many seconds.
+
+        Raises:
+            SystemExit: the simulation broke off.
+        """
+        while self.took < seconds:
+            done = _simulate(self.tree, "--from", str(self.seed), "--seconds", str(seconds - self.took))
+            played = re.findall(r"^(\d+) histories from \d+ in ([\d.]+) s", done.stdout, re.MULTILINE)
+            if not played:
+                raise SystemExit(f"{self.tree}: the simulation broke off\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
+            self.seed, self.took = self.seed + int(played[-1][0]), self.took + float(played[-1][1])
+            for seed, said in re.findall(r"^SEED=(\d+): (.*)$", done.stdout, re.MULTILINE):
+                return int(seed), said
+        return None
+
+
+def _simulate(tree: Path, *given: str) -> "subprocess.CompletedProcess[str]":
+    command, path = [sys.executable, "-m", "harness.simulation", *given], os.pathsep.join([str(tree), f"{tree}/tests"])
+    environment = {**os.environ, "PYTHONPATH": path}
+    return subprocess.run(command, cwd=tree / "tests", env=environment, capture_output=True, text=True, check=False)
+
+
+def _problem(tree: Path, seed: int) -> str | None:
+    """Return what does not hold in one history; None when everything does."""
+    done = _simulate(tree, "--seed", str(seed))
+    said = re.findall(rf"^SEED={seed}: (.*)$", done.stdout, re.MULTILINE)
+    return said[-1] if done.returncode and said else None
 
 
 def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
@@ -359,31 +405,57 @@ def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
     Raises:
         SystemExit: the simulation broke off.
     """
-    begun, took, seed, problem = first, 0.0, "-", "-"
+    with _copy(fault) as tree:
+        searching = Search(tree, first)
+        while found := searching.run(seconds):
+            if _problem(ROOT, found[0]) is None:
+                break
+    seed, problem = found or ("-", "-")
+    return found is not None, _ROW.format(fault, seed, searching.seed - first, searching.took, problem[:160])
+
+
+def search_together(faults: Sequence[Fault], first: int, seconds: float) -> Iterator[tuple[bool, str]]:
+    """Play histories on a copy with many faults at once, so that all are searched for at the price of one.
+
+    Whenever a history fails, it is played with each of them alone, and without any. Those that fail it are found, and
+    taken out of the copy. A fault that another one hides is found later than alone, or never.
+
+    Args:
+        faults: what is put back.
+        first: the first history.
+        seconds: of CPU, for all of them; without the tries of each alone.
+
+    Yields:
+        as `search` returns it, of each fault; first those that are found.
+
+    Raises:
+        SystemExit: the simulation broke off.
+    """
+    left, begun, took = list(faults), first, 0.0
+    while left and took < seconds:
+        with _copy(*left) as tree:
+            searching = Search(tree, first, took)
+            found = searching.run(seconds)
+        first, took = searching.seed, searching.took
+        if found is None or _problem(ROOT, found[0]) is not None:
+            continue
+        for fault in tuple(left):
+            with _copy(fault) as tree:
+                problem = _problem(tree, found[0])
+            if problem is not None:
+                left.remove(fault)
+                yield True, _ROW.format(fault, found[0], first - begun, took, problem[:160])
+    for fault in left:
+        yield False, _ROW.format(fault, "-", first - begun, took, "-")
+
+
+@contextmanager
+def _copy(*faults: Fault) -> Iterator[Path]:
+    """Yield a copy of the tree with some faults in it."""
+    all_of_them = Fault("together", "", "", tuple(edit for fault in faults for edit in fault.edits))
     with tempfile.TemporaryDirectory(prefix="gateway-fault-") as name:
-        copy_with(fault, Path(name))
-        path = os.pathsep.join([name, f"{name}/tests"])
-        while took < seconds and seed == "-":
-            command = [*_COMMAND, "--from", str(first), "--seconds", str(seconds - took)]
-            environment = {**os.environ, "PYTHONPATH": path}
-            done = subprocess.run(
-                command, cwd=f"{name}/tests", env=environment, capture_output=True, text=True, check=False
-            )
-            played = re.findall(r"^(\d+) histories from \d+ in ([\d.]+) s", done.stdout, re.MULTILINE)
-            if not played:
-                told = f"{done.stdout[-3000:]}{done.stderr[-3000:]}"
-                raise SystemExit(f"fault {fault.name}: the simulation broke off\n{told}")
-            first, took = first + int(played[-1][0]), took + float(played[-1][1])
-            for said in re.findall(r"^SEED=(\d+): (.*)$", done.stdout, re.MULTILINE):
-                seed, problem = said if _holds(said[0]) else ("-", "-")
-    row = f"| {fault.name} | {fault.commit} | {fault.what} | {seed} | {first - begun} | {took:.0f} | {problem[:160]} |"
-    return seed != "-", row
-
-
-def _holds(seed: str) -> bool:
-    """Return whether a history holds without any fault."""
-    command = [*_COMMAND, "--seed", seed]
-    return subprocess.run(command, cwd=ROOT / "tests", capture_output=True, check=False).returncode == 0
+        copy_with(all_of_them, Path(name))
+        yield Path(name)
 
 
 def main() -> int:
@@ -393,13 +465,18 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=600, help="of CPU, that each is searched at most")
     parser.add_argument("--from", type=int, default=1, dest="first", metavar="SEED")
     parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--together", action="store_true", help="put them back at once, and search for all at a time")
     given = parser.parse_args()
     chosen = [fault for fault in FAULTS if not given.faults or fault.name in given.faults]
     print("| fault | fixed by | what was put back | seed | histories | seconds | the simulation says |")
     print("|---|---|---|---|---|---|---|", flush=True)
     found = 0
     with ThreadPoolExecutor(given.jobs) as pool:
-        for was_found, row in pool.map(lambda fault: search(fault, given.first, given.seconds), chosen):
+        for was_found, row in (
+            search_together(chosen, given.first, given.seconds)
+            if given.together
+            else pool.map(lambda fault: search(fault, given.first, given.seconds), chosen)
+        ):
             print(row, flush=True)
             found += was_found
     print(f"\n{found} of {len(chosen)} found")

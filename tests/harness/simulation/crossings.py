@@ -65,7 +65,7 @@ class Crossings:
         """Return how long something takes: mostly it is quick, slow with a likelihood, and of that seldom very slow."""
         if not self.happens(likelihood):
             return self._dice.uniform(*pace.quick)
-        return self._dice.uniform(*(pace.slowest if self.happens(0.04) else pace.slow))
+        return self._dice.uniform(*(pace.slowest if self.happens(self.troubles.slowest) else pace.slow))
 
     def survived(self) -> bool:
         """Return whether the process goes on; it may die here, or be told to end."""

@@ -5,9 +5,11 @@ tables are filled anew and not made anew, so that SQLite goes on with the statem
 """
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
@@ -60,6 +62,7 @@ class MemoryDatabase:
         self._tables = [name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         self._filled: dict[str, list[str]] = {}
         """The tables that have rows, by the name under which they are kept."""
+        self._told = 0
         engine, _ = create_engines(sa.make_url(MEMORY), readers=1, writers=1)
         engine.connect().close()  # so the dialect asks what this SQLite can do, once
         self._dialect = engine.dialect
@@ -80,6 +83,14 @@ class MemoryDatabase:
             self._execute(f'INSERT INTO main."{name}" SELECT * FROM kept."{kept} {name}"')  # noqa: S608
         self._execute("COMMIT")
         self._execute("PRAGMA foreign_keys = ON")
+        self._told = 0
+
+    def tells_of_access(self) -> bool:
+        """Return whether something was told since the last call that may decide somebody's access."""
+        new = self._execute("SELECT id, topics FROM notification WHERE id > ? ORDER BY id", [self._told]).fetchall()
+        self._told = new[-1][0] if new else self._told
+        topics = (topic for _, told in new for topic in orjson.loads(told))
+        return any(not topic.startswith(("lock:", "credits:")) for topic in topics)
 
     def engines(self, url: URL, *, readers: int = 1, writers: int = 1) -> tuple[sa.Engine, sa.Engine]:  # noqa: ARG002
         """Return the engines of a process, for its readings and its transactions."""
@@ -88,5 +99,5 @@ class MemoryDatabase:
         sa.event.listen(writer, "begin", lambda _: self._execute("BEGIN IMMEDIATE"))
         return reader, writer
 
-    def _execute(self, statement: str) -> Any:
-        return self._connection.execute(statement)
+    def _execute(self, statement: str, given: Sequence[Any] = ()) -> Any:
+        return self._connection.execute(statement, given)

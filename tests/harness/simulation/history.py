@@ -34,9 +34,13 @@ ALONE = 0.3
 """In how many histories there is one process only."""
 LEASES_END = 90.0
 """After how many seconds everything is due again that a dead process has held."""
+BY_ITSELF = 7.0
+"""After how many seconds all has come right that needs nobody: deliveries, and what is tried a second time."""
 ROUNDS = 30
 STEPS = 1, 1, 2
 """How many things somebody does in a history."""
+EDITS = 1, 2, 3
+"""How many the seller does."""
 WATCHED, BUSY = 0.2, 0.3
 """In how many histories a buyer's access is asked for all the time, and the seller acts beside the buyers."""
 
@@ -92,6 +96,7 @@ def play(shop: Shop, seed: int) -> Outcome:
 
 async def _live(world: World) -> None:
     troubles, is_alone = world.troubles, world.dice.random() < ALONE
+    is_gentle = troubles.is_gentle
     database = troubles.database_away, troubles.database_fails
     is_calm = not any((*database, troubles.clock_wrong))
     buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 1, 2]))]
@@ -101,9 +106,13 @@ async def _live(world: World) -> None:
         world.start(name)
     watching = [watch(buyer) for buyer in buyers if world.dice.random() < WATCHED]
     await asyncio.gather(_act(world, buyers), *watching)
-    world.troubles.end()
+    if is_gentle:
+        await asyncio.sleep(BY_ITSELF)
+    world.troubles.end(slow=world.dice.choice([0.0] * 4 + [0.2]))
     await world.stop()
     world.between()
+    if is_gentle:
+        Judge(world, buyers).check()
     if world.outlasts:
         await world.pass_time(86_400 * world.dice.choice([2, 32]))
     await asyncio.sleep(LEASES_END + WRONG)
@@ -111,9 +120,10 @@ async def _live(world: World) -> None:
     for buyer in buyers:
         await buyer.settle(healer)
     await healer.ask(_heal)
-    for buyer in buyers:
-        if buyer.customer() is None:
+    if new := [buyer for buyer in buyers if buyer.customer() is None]:
+        for buyer in new:
             await buyer.check_served(healer)
+        await healer.ask(_work_off)  # what that made known is told
     await Judge(world, buyers).check_access(healer)
     await world.stop()
     Judge(world, buyers).check()
@@ -121,7 +131,7 @@ async def _live(world: World) -> None:
 
 async def _act(world: World, buyers: list[Buyer]) -> None:
     """Do what people do, all at once."""
-    steps, is_busy = world.dice.choice(STEPS), world.dice.random() < BUSY
+    steps, is_busy = world.dice.choice(EDITS), world.dice.random() < BUSY
     buying = asyncio.gather(*(act(buyer, world.dice.choice(STEPS)) for buyer in buyers))
     await asyncio.gather(buying, *([Seller(world).act(buyers, steps, buying.done)] if is_busy else []))
     world.is_acting = False
@@ -129,8 +139,14 @@ async def _act(world: World, buyers: list[Buyer]) -> None:
 
 async def _heal(it: Process) -> None:
     """Do what operators do after an outage: catch up, and work on what is due until nothing is left."""
+    await catch_up(it.inbox, Reader(it.runtime.require_stripe()))
+    await _work_off(it)
+    await it.services.customers.delete_leftovers()
+
+
+async def _work_off(it: Process) -> None:
+    """Work on what is due until nothing is left."""
     runtime, stripe = it.runtime, it.runtime.require_stripe()
-    await catch_up(it.inbox, Reader(stripe))
     dispatcher = WebhookDispatcher(runtime.database, runtime.settings.outbound_endpoints, transport=runtime.transport)
     async with httpx.AsyncClient(transport=runtime.transport) as client:
         queues = [
@@ -142,7 +158,6 @@ async def _heal(it: Process) -> None:
         for _ in range(ROUNDS):
             if not sum([await _drain(queue) for queue in queues]) and not await _wait_for_next(it, queues):
                 break
-    await it.services.customers.delete_leftovers()
 
 
 async def _drain(queue: LeaseQueue) -> int:

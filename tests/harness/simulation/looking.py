@@ -16,6 +16,12 @@ HEARD_SECONDS = 0.05
 """How old a decision on access may be, beside what is committed."""
 READ_SECONDS = 1.2
 """After which Stripe is asked again for a checkout: about once a second."""
+COMES_BACK = 0.3
+"""How often somebody looks at a checkout once more, who has watched it being paid."""
+PAUSES = (0.3, 0.3, 1.5)
+"""How long it is at most between two looks of one kind of watcher."""
+AFTER = 1.5
+"""How long after all else is done somebody may look."""
 
 
 class Lost(AssertionError):
@@ -33,26 +39,30 @@ async def look_back(buyer: "Buyer") -> None:
 
 
 async def watch_checkout(buyer: "Buyer") -> None:
-    """Look at a checkout again and again while it is being paid, as the page does that waits for it."""
+    """Look at a checkout again and again while it is being paid, as the page does that waits for it, or two of them.
+
+    Mostly nobody looks any more after that, which would read it anew.
+    """
     session = await buyer.open(buyer.world.dice.choice(["pack", "month", "tried"]))
     if session is None or session.status != "open":
         return
-    seen: list[str] = []
 
     async def watch() -> None:
+        seen: list[str] = []
         for _ in range(buyer.world.dice.randint(2, 5)):
             seen.extend(filter(None, [await _look_at(buyer, session.id)]))
             await asyncio.sleep(buyer.world.dice.uniform(0, 0.3))
+        if seen != sorted(seen, key="open".__ne__):
+            raise Lost(f"a checkout was answered as {seen}, one after the other")
 
     async def pay() -> None:
         await asyncio.sleep(buyer.world.dice.uniform(0, 0.4))
         buyer.pay(session.id)
 
-    await asyncio.gather(watch(), pay())
-    if seen != sorted(seen, key="open".__ne__):
-        raise Lost(f"a checkout was answered as {seen}, one after the other")
-    await asyncio.sleep(READ_SECONDS)
-    await _look_at(buyer, session.id, is_read=True)
+    await asyncio.gather(pay(), *(watch() for _ in range(buyer.world.dice.randint(1, 2))))
+    if buyer.world.dice.random() < COMES_BACK:
+        await asyncio.sleep(READ_SECONDS)
+        await _look_at(buyer, session.id, is_read=True)
 
 
 async def _look_at(buyer: "Buyer", id: str, *, is_read: bool = False) -> str | None:
@@ -93,9 +103,10 @@ async def look(buyer: "Buyer") -> None:
     found = await buyer.ask("looks", work)
     if found is None or not asked[-1].host.alive or asked[-1].host.skew:
         return
-    truth = await buyer.world.truth(buyer.name)
-    is_settled = buyer.world.committed_at < began - HEARD_SECONDS and buyer.world.changed_time_at < began - 0.05
-    if is_settled and truth is not None and found.access.allowed != truth.access.allowed:
+    if max(buyer.world.committed_at, buyer.world.changed_time_at) >= began - HEARD_SECONDS:
+        return
+    truth = await buyer.world.truth(buyer.name)  # which may find the user's customer, and write that down
+    if truth is not None and found.access.allowed != truth.access.allowed:
         raise Lost(f"access was {found.access.allowed}, and {truth.access.allowed} is committed for 50 ms and more")
 
 
@@ -107,10 +118,14 @@ async def look_often(buyer: "Buyer") -> None:
 
 
 async def watch(buyer: "Buyer") -> None:
-    """Ask all the time, beside whatever else is done, until nobody does anything any more."""
+    """Ask all the time, beside whatever else is done, and once more a moment later."""
+    dice = buyer.world.dice
+    pause = dice.choice(PAUSES)
     while buyer.world.is_acting:
         await look(buyer)
-        await asyncio.sleep(buyer.world.dice.uniform(0, 0.3))
+        await asyncio.sleep(dice.uniform(0, pause))
+    await asyncio.sleep(dice.uniform(0, AFTER))
+    await look(buyer)
 
 
 async def _look_back(it: Process, id: str) -> tuple[CheckoutSession, Subscription | None]:

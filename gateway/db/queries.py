@@ -99,7 +99,9 @@ def _row_class(columns: Iterable[sa.ColumnElement[Any]], dialect: sa.Dialect) ->
     """Return a class of tuples with an attribute for each column. Unpacking is refused: it would skip conversions."""
     members: dict[str, Any] = {"__slots__": (), "__iter__": None}
     for place, column in enumerate(columns):
-        convert = column.type.dialect_impl(dialect).result_processor(dialect, None)
+        # both drivers give floats as they are; SQLAlchemy asks for the driver's code of the type to know that
+        is_float = isinstance(column.type, sa.Float)
+        convert = None if is_float else column.type.dialect_impl(dialect).result_processor(dialect, None)
         members[str(column.key)] = property(_converted(place, convert) if convert else itemgetter(place))
     return type("Row", (tuple,), members)
 

@@ -74,6 +74,8 @@ class Payments:
             paid of it before; None is nothing.
         returned: the items whose present was paid last by what went back in full, each with what was paid of it before;
             None is nothing.
+        given: the items whose present was billed last by an invoice that the seller has let pass or written off, each
+            as it was billed.
         held: as much as was paid of each item, while a pause of the customer's runs: what is changed at Stripe then is
             billed by an invoice that the pause voids.
     """
@@ -86,6 +88,7 @@ class Payments:
     changes_at: datetime | None = None
     unpaid: Mapping[str, AsPaid | None] = field(default_factory=dict)
     returned: Mapping[str, AsPaid | None] = field(default_factory=dict)
+    given: Mapping[str, AsPaid] = field(default_factory=dict)
     held: Mapping[str, AsPaid] = field(default_factory=dict)
 
     @property

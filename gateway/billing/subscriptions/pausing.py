@@ -318,6 +318,6 @@ def may_credit(subscription: Mapping[str, Any], unpaid: Collection[str]) -> bool
 
     Args:
         subscription: as Stripe has it, with its latest invoice expanded.
-        unpaid: its items that a pause of the customer's has left unpaid, or whose payment went back.
+        unpaid: its items that a pause of the customer's has left unpaid, or whose payment went back or was never made.
     """
     return not unpaid and (subscription["latest_invoice"] or {}).get("status") != "void"

@@ -77,6 +77,7 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         now: the present moment.
     """
     away = [row for row in invoices if voided_by_pause(subscription.meta, row)]
+    passed = [row for row in invoices if row.status in {"void", "uncollectible"} and row not in away]
     invoices = [row for row in invoices if row.status != "void"]
     paid = [row for row in invoices if row.status == "paid"]
     kept = [row for row in paid if not _went_back(row)]
@@ -92,6 +93,7 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
         changes_at=_changes_at([*invoices, *away], now),
         returned=_returned(paid, kept, subscription, now) if len(kept) < len(paid) else {},
+        given=_given(passed, kept, subscription, now) if passed else {},
         unpaid=_unpaid(away, kept, subscription, now) if away else {},
         held=_held(kept, subscription, now) if holds(subscription, now) else {},
     )
@@ -133,6 +135,16 @@ def _returned(
         item: _as_paid(before[item][1]) if item in before else None
         for item, (order, _) in last.items()
         if item not in before or before[item][0] < order
+    }
+
+
+def _given(passed: Iterable[Any], kept: Iterable[Any], subscription: Subscription, now: datetime) -> dict[str, AsPaid]:
+    """Return the items whose present was billed last by an invoice that nobody paid, each as it was billed."""
+    billed, paid = _had(passed, subscription, now), _had(kept, subscription, now)
+    return {
+        item: _as_paid(lines)
+        for item, (order, lines) in billed.items()
+        if lines[0]["amount"] > 0 and (item not in paid or paid[item][0] < order)
     }
 
 

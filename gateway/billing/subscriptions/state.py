@@ -33,7 +33,7 @@ class SubscriptionState:
         planned: what a schedule plans, if anything.
         changes_at: the next moment at which time alone may make its access another.
         unpaid: its items that a pause of the customer's has left unpaid.
-        returned: its items whose present was paid last by what went back in full.
+        unkept: its items whose present was paid last by what went back in full, or was never paid and is a gift.
     """
 
     subscription: Subscription
@@ -43,7 +43,7 @@ class SubscriptionState:
     planned: Planned = NOTHING_PLANNED
     changes_at: datetime | None = None
     unpaid: AbstractSet[str] = frozenset()
-    returned: AbstractSet[str] = frozenset()
+    unkept: AbstractSet[str] = frozenset()
 
     @property
     def rests(self) -> bool:
@@ -236,10 +236,18 @@ def _state(  # noqa: PLR0917 - all that decides
     phases = getattr(row, "phases", None)
     plan = plan_of(phases, items, moment) if phases and row.status not in FINAL else NOTHING_PLANNED
     later = changes_at(row, items, moment, grace=grace, payments=payments)
-    unpaid, returned = (
-        frozenset(each if row.status not in FINAL else ()) for each in (payments.unpaid, payments.returned)
-    )
-    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid, returned)
+    unpaid = frozenset(payments.unpaid if row.status not in FINAL else ())
+    unkept = frozenset(_unkept(items, payments) if row.status not in FINAL else ())
+    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid, unkept)
+
+
+def _unkept(items: Iterable[SubscriptionItem], payments: Payments) -> Iterable[str]:
+    """Yield the items whose present went back, or is a gift: what was billed and not made has another price by now."""
+    yield from payments.returned
+    for item in items:
+        given = payments.given.get(item.id)
+        if given and (given.price, given.quantity) == (item.price_id, item.quantity or 1):
+            yield item.id
 
 
 def _now(connection: sa.Connection, row: Subscription) -> datetime:

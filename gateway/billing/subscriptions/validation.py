@@ -65,16 +65,18 @@ def leaving(present: SubscriptionState) -> Problem | None:
 
 
 def not_kept(present: SubscriptionState, *, disputed: bool) -> Problem | None:
-    """Return that a change at once would credit time whose payment went back, or may (Stripe, "Prorations").
+    """Return that a change at once would credit time that was not paid, or whose payment went back, or may.
+
+    Stripe credits by the price and the time, whatever was paid (Stripe, "Prorations", classic billing mode).
 
     Args:
         present: the subscription.
         disputed: whether a payment of its present is disputed and not decided.
     """
-    if not present.returned and not disputed:
+    if not present.unkept and not disputed:
         return None
-    what = "went back" if present.returned else "is disputed"
-    message = f"what was paid for it {what}, and a change at once would credit it: let it change as the period ends"
+    what = "was not paid, or went back" if present.unkept else "was disputed"
+    message = f"what it costs now {what}, and a change at once would credit it: let it change as the period ends"
     return Problem(ProblemCode.INVOICE_UNPAID, message, "subscriptionId")
 
 

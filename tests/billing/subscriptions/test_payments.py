@@ -135,6 +135,29 @@ def test_what_was_paid_before_a_change_whose_payment_went_back(invoices, gone, r
         assert told(*each, returned=gone).returned == returned
 
 
+VOID = invoice("void", line(-1, 27, 90, price="price_2", quantity=7), created=-1)
+BILLED = {"si_1": ("price_2", None, 7, (at(-1), at(27)))}
+
+
+@pytest.mark.parametrize(
+    ("invoices", "metadata", "given"),
+    [
+        ([PAID], {}, {}),
+        ([VOID], {}, BILLED),
+        ([PAID, VOID], {}, BILLED),
+        ([invoice("uncollectible", line(-1, 27, 90, price="price_2", quantity=7), created=-1)], {}, BILLED),
+        ([PAID, VOID], {"paused_by_customer_until_resumed": "1"}, {}),  # that is no gift
+        ([VOID, invoice("paid", line(-0.5, 27), created=-0.5)], {}, {}),  # it was paid since
+        ([VOID, invoice("open", line(-0.5, 27), created=-0.5)], {}, BILLED),
+        ([invoice("void", line(-9, 0), created=-9)], {}, {}),  # it is over
+        ([invoice("void", line(-3, 27, 0), created=-3)], {}, {}),  # it cost nothing
+    ],
+)
+def test_what_the_seller_has_let_pass(invoices, metadata, given):
+    for each in itertools.permutations(invoices):
+        assert told(*each, meta=metadata).given == given
+
+
 @pytest.mark.parametrize(
     ("invoices", "pause", "metadata", "held"),
     [

@@ -13,7 +13,21 @@ from gateway.billing.subscriptions.state import current, of_customers, read_subs
 from gateway.mirror.schedules import digest_of, subscription_schedule
 from gateway.models.mirrored import SubscriptionSchedule
 from harness.databases import both_databases
-from harness.rows import DAY, at, customer, invoice, item, line, price, product, put, snapshot, state, subscription
+from harness.rows import (
+    DAY,
+    at,
+    charge,
+    customer,
+    invoice,
+    item,
+    line,
+    price,
+    product,
+    put,
+    snapshot,
+    state,
+    subscription,
+)
 
 GRACE = 7 * DAY
 
@@ -65,6 +79,34 @@ def test_all_are_read_where_those_that_have_ended_are_wanted_too(connection):
     for wanted, count in ((AccountSelection("ada", ended=True), 12), (AccountSelection("ada"), 10)):
         found = accounts.read(connection, [wanted], GRACE)[wanted].subscriptions
         assert [each.subscription.id for each in found] == [row.id for row in ended[:count]]
+
+
+UNKEPT = {
+    "paid": (invoice("in_1", line(-3, 27)), "active", set()),
+    "let pass": (invoice("in_1", line(-3, 27), status="void"), "active", {"si_1"}),
+    "written off": (invoice("in_1", line(-3, 27), status="uncollectible"), "active", {"si_1"}),
+    "let pass, of a change that was not made": (
+        invoice("in_1", line(-3, 27, price="year"), status="void"),
+        "active",
+        set(),
+    ),
+    "or of more of it": (invoice("in_1", line(-3, 27, quantity=2), status="void"), "active", set()),
+    "ended": (invoice("in_1", line(-3, 27), status="void"), "canceled", set()),
+}
+
+
+@pytest.mark.parametrize(("billed", "status", "unkept"), UNKEPT.values(), ids=UNKEPT)
+def test_of_which_items_the_present_was_not_paid(connection, billed, status, unkept):
+    ((found,),) = its(
+        connection, subscription(status=status, as_of=now()), item("si_1", "month", "pro"), billed
+    ).values()
+    assert found.unkept == unkept
+
+
+def test_of_which_items_the_present_was_paid_back(connection):
+    rows = invoice("in_1", line(-3, 27)), charge("ch_1", 900, invoice_id="in_1")
+    ((found,),) = its(connection, subscription(as_of=now()), item("si_1", "month", "pro"), *rows).values()
+    assert found.unkept == {"si_1"}
 
 
 def test_how_each_was_decided_is_told_to_who_asks(connection):

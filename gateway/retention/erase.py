@@ -72,8 +72,9 @@ async def erase(mirror: Mirror, stripe: Stripe, person: Person) -> dict[str, int
             await client.delete(f"/v1/customers/{object_id}")
         with suppress(StripeMissing):  # which marks it as deleted here
             await mirror.refresh(client, "customer", object_id)
-    payloads = await empty_payloads(mirror.database, person)
-    return {"payloads of events": payloads, **await mirror.database.transaction(partial(erase_rows, person=person))}
+    emptied = await empty_payloads(mirror.database, person)
+    rows = await mirror.database.transaction(partial(erase_rows, person=person))
+    return {"payloads of events": emptied.payloads, **rows}
 
 
 class _Undone(Exception):
@@ -95,7 +96,7 @@ async def preview(database: Database, person: Person) -> dict[str, int]:
 
     with suppress(_Undone):
         await database.transaction(undone)
-    return {"payloads of events": await empty_payloads(database, person, dry_run=True), **counts}
+    return {"payloads of events": (await empty_payloads(database, person, dry_run=True)).payloads, **counts}
 
 
 async def refuse_live(database: Database, person: Person) -> None:
@@ -185,9 +186,11 @@ async def erase_again(database: Database) -> int:
     count = 0
     for account, ids in due.items():
         person = await database.read(partial(find, who=ids))
-        count += await empty_payloads(database, person, account=account)
-        done = sa.update(ERASURES).where(ERASURES.c.customer_id.in_(ids)).values(scanned_at=at)
-        await database.transaction(partial(_executed, done))
+        emptied = await empty_payloads(database, person, account=account)
+        count += emptied.payloads
+        if not emptied.waits:  # otherwise the next day looks again
+            done = sa.update(ERASURES).where(ERASURES.c.customer_id.in_(ids)).values(scanned_at=at)
+            await database.transaction(partial(_executed, done))
     if any(row.rows for row in rows):
         await database.transaction(_clear_again)
     if database.is_sqlite:

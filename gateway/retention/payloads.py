@@ -8,7 +8,7 @@ import re
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 import sqlalchemy as sa
@@ -21,15 +21,22 @@ from gateway.retention.prune import BATCH, PAUSE_SECONDS
 
 EVENTS = table_for(Event)
 APPLYING = ("pending", "failed")
-"""Of an event whose payload is still needed; it is emptied by the next look."""
+"""Of an event whose payload is still needed; it is emptied by a later look."""
 _IDS = re.compile(r"[A-Za-z]+_[A-Za-z0-9_]+")
 _RETAINED = ("id", "object", "api_version", "created", "livemode", "type", "account", "context")
 
 
+class Emptied(NamedTuple):
+    """How many payloads were emptied, and whether others are to be later, because they are still being applied."""
+
+    payloads: int
+    waits: bool
+
+
 async def empty_payloads(
     database: Database, person: Person, *, account: str | None = None, dry_run: bool = False
-) -> int:
-    """Empty the payloads of all events about a person, a few at a time; how many there were.
+) -> Emptied:
+    """Empty the payloads of all events about a person, a few at a time.
 
     Args:
         database: where they are.
@@ -40,16 +47,18 @@ async def empty_payloads(
     Raises:
         DatabaseUnavailable: the database cannot be reached; done again, it goes on.
     """
-    count, after = 0, ""
+    count, waits, after = 0, False, ""
     while rows := await database.read(partial(_batch, after, account)):
         after = rows[-1].id
-        about = [row for row in rows if row.status not in APPLYING and _is_about(row.payload, person)]
-        emptied = {row.id: text for row in about if (text := emptied_payload(row.payload)) != row.payload}
+        about = [row for row in rows if _is_about(row.payload, person)]
+        found = {row: text for row in about if (text := emptied_payload(row.payload)) != row.payload}
+        emptied = {row.id: text for row, text in found.items() if row.status not in APPLYING}
+        waits |= len(emptied) < len(found)
         if emptied and not dry_run:
             await database.transaction(partial(_write, emptied))
             await asyncio.sleep(PAUSE_SECONDS)
         count += len(emptied)
-    return count
+    return Emptied(count, waits)
 
 
 def emptied_payload(payload: str) -> str:

@@ -1,5 +1,6 @@
 """A person is erased: no table says who it was, no amount has changed, and nothing brings it back."""
 
+import json
 import re
 import subprocess
 from datetime import UTC, datetime, timedelta
@@ -8,14 +9,19 @@ import pytest
 import sqlalchemy as sa
 from sqlmodel import SQLModel
 
+from gateway.db.database import Database
+from gateway.db.notifications import Notifications
 from gateway.db.tables import table_for
 from gateway.models.audit import AuditEntry
-from gateway.models.retention import PERSONAL
+from gateway.models.inbox import Event
+from gateway.models.retention import PERSONAL, Erasure
+from gateway.retention.erase import erase_again
 from gateway.retention.payloads import second_look_due
 from harness.checkout import buy, opened, pay
 from harness.command import run
 from harness.databases import postgres_later
 from harness.gateway import SERVICE, connected, make_world
+from harness.rows import customer, put
 from harness.subscriptions import applied
 
 ENDPOINT = "http://127.0.0.1:9 whsec_MDAwMDAwMDAwMDAwMDAwMDAwMDAwMDAw"
@@ -204,3 +210,25 @@ def test_a_customer_that_is_deleted_at_stripe_leaves_the_payloads_and_not_the_ro
         assert "event" not in traces(sqlite_url)
         assert len(world.rows("event")) > count
         assert world.rows("customer", id=row["id"])[0]["email"] == "ada@example.com"
+
+
+async def test_what_is_still_being_applied_is_emptied_by_the_look_after_that(sqlite_url):
+    database = Database(sqlite_url, endpoints=(), on_commit=Notifications())
+    event = {"id": "evt_1", "object": "event", "type": "customer.updated", "created": 1}
+    event["data"] = {"object": {"id": "cus_1", "object": "customer", "email": "ada@example.com"}}
+    now = datetime.now(UTC)
+    row = {"id": "evt_1", "type": event["type"], "livemode": False, "created": now, "received_at": now}
+    row |= {"payload": json.dumps(event), "source": "webhook", "pending_fetches": []}
+
+    def write(connection):
+        put(connection, customer("cus_1"))
+        connection.execute(sa.insert(table_for(Event)).values(**row, status="failed"))
+        connection.execute(sa.insert(table_for(Erasure)).values(customer_id="cus_1", rows=True, asked_at=now))
+
+    await database.transaction(write)
+    assert await erase_again(database) == 0
+    applied = sa.update(table_for(Event)).values(status="applied")
+    await database.transaction(lambda connection: connection.execute(applied).rowcount)
+    assert [await erase_again(database) for _ in range(2)] == [1, 0]
+    assert "event" not in traces(sqlite_url)
+    await database.close()

@@ -91,7 +91,7 @@ def test_who_gets_the_price_of_an_upgrade_back_has_what_there_was_before(world, 
     assert change(world, bought, "business_yearly") == []
     settled(world, bought["id"])
     premium = {"id": "ann", "feature": "sso"}
-    assert world.data(FEATURE, premium, SERVICE)["customer"]["access"]["allowed"] is True
+    world.eventually(lambda: world.data(FEATURE, premium, SERVICE)["customer"]["access"]["allowed"])
     dearest = max(world.stripe("GET", "/v1/charges", customer=ann)["data"], key=lambda charge: charge["amount"])
     world.stripe("POST", "/v1/refunds", charge=dearest["id"])
     world.eventually(lambda: world.data(FEATURE, premium, SERVICE)["customer"]["access"]["allowed"], False)

@@ -46,7 +46,7 @@ class Decisions:
         self._away_until = self._clock() + self._pause_seconds
 
     def note(self, user: str, feature: str, *, allowed: bool) -> None:
-        """Note what it answered."""
+        """Remember what the gateway answered."""
         with self._lock:
             self._last.pop((user, feature), None)
             if len(self._last) >= self._most:
@@ -54,5 +54,5 @@ class Decisions:
             self._last[user, feature] = allowed
 
     def last(self, user: str, feature: str) -> bool:
-        """Return what it answered last."""
+        """Return what the gateway answered last, or the default where it never did."""
         return self._last.get((user, feature), self._otherwise)

@@ -23,7 +23,7 @@ QUEUE_LIMIT = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Waiting(Generic[Item, Outcome]):
-    """An item that waits, and what becomes of it."""
+    """An item that waits for its batch, and the future of its result."""
 
     item: Item
     done: "asyncio.Future[Outcome]"

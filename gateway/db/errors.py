@@ -22,7 +22,7 @@ WORDS = {
 """What PostgreSQL's SQLSTATE says, where the error's name does not say it.
 Source: https://www.postgresql.org/docs/current/errcodes-appendix.html."""
 NO_CONNECTION = r"too many clients|connection slots|too many connections"
-"""What a server says that lets nobody in any more: of who is not let in, the driver tells no SQLSTATE."""
+"""The words of a server that accepts no more connections: of a refused connection the driver tells no SQLSTATE."""
 DAMAGED = "its file is damaged: stop the gateway and restore a backup"
 
 

@@ -68,7 +68,7 @@ def publish(connection: sa.Connection, *topics: str) -> None:
 
 
 class Notifications:
-    """What one process hears. One `Notifications` belongs to one `Database`, which is given it as `on_commit`.
+    """The topics that one process hears of, and who follows them. Each belongs to one `Database`, as its `on_commit`.
 
     Attributes:
         healthy: whether the changes of other processes are being heard at this moment.
@@ -247,7 +247,7 @@ class TopicSubscription:
         return bool(new)
 
     def close(self) -> None:
-        """Hear of nothing any more."""
+        """Follow no topic from now on."""
         for topic in self._topics:
             self._waiting[topic].pop(self._event, None)
             if not self._waiting[topic]:

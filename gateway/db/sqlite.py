@@ -1,4 +1,4 @@
-"""SQLite: its engines, what it must be told, and what Python's values are to it. Imported where it is used."""
+"""SQLite: its engines, its pragmas, and how Python's values are written into it. Imported only where it is used."""
 
 import os
 import sqlite3

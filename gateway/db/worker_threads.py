@@ -54,7 +54,7 @@ def result_of(piece: Piece[Any]) -> Result:
 
 
 class WorkerThreads:
-    """A few threads, each started when there is work for one more: work that comes in turn finds the same one warm.
+    """A few threads, each started when all others are busy: pieces that come one after the other share one thread.
 
     Args:
         count: how many pieces of work may run at a time.

@@ -123,7 +123,7 @@ class RateLimiter:
             await self._all_stripe_reads.count("", calls)
 
     async def wrong_token(self, address: str | None) -> None:
-        """Count a token that proved nothing.
+        """Count a request whose token was not accepted.
 
         Raises:
             RateLimited: there were too many.
@@ -291,7 +291,7 @@ def _redis(url: str) -> "Storage":
 
 
 def _key(principal: Principal, address: str | None) -> str:
-    """Return whose count it is."""
+    """Return the name under which a caller is counted."""
     if principal.operator:
         return f"operator:{principal.operator.name}"
     return f"user:{principal.subject}" if principal.subject else rate_limit_key(address or "unknown")

@@ -73,7 +73,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
             self._end(503)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more, and let go of what was still to be answered.
+        """Stop all timers, and drop the requests that were still to be answered.
 
         uvicorn leaves its timer for an idle connection running when a client resets it, which keeps all of this for the
         75 seconds of that timer: at a thousand resets a second that was gigabytes.
@@ -290,7 +290,7 @@ class HardenedHttpProtocol(HttpToolsProtocol):
         self._stalled = self.loop.time()
 
     def resume_writing(self) -> None:
-        """Note that it does."""
+        """Note that the client reads its answer again."""
         self._stalled = None
         super().resume_writing()
 

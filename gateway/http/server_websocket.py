@@ -23,12 +23,12 @@ class HardenedWebSocketProtocol(WebSocketsSansIOProtocol):
     _watchdog: TimerHandle | None = None
 
     def connection_made(self, transport: BaseTransport) -> None:
-        """Take the connection over."""
+        """Take the connection over from the HTTP protocol, and start the watchdog."""
         super().connection_made(transport)
         self._watchdog = self.loop.call_later(self.seconds, self._watch, False)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Wait for nothing any more."""
+        """Stop the watchdog."""
         if self._watchdog is not None:
             self._watchdog.cancel()
         super().connection_lost(exc)

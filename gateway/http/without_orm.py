@@ -63,7 +63,7 @@ class _Finder(MetaPathFinder, Loader):
         return _Module(spec.name)
 
     def exec_module(self, module: ModuleType) -> None:
-        """Leave it as it is."""
+        """Do nothing: the module has all its names already."""
 
 
 _FINDER = _Finder()

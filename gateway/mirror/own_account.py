@@ -53,7 +53,7 @@ class Whose:
 
     @property
     def fault(self) -> str | None:
-        """What is wrong; None where nothing is, or nobody can tell."""
+        """Why the key is not of the account that is mirrored here; None where it is, or where that is unknown."""
         if self.strange:
             return f"Stripe has none of {', '.join(self.strange)} of this database in the account of STRIPE_SECRET_KEY"
         if self.key is None or self.copy in {None, self.key}:

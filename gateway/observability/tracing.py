@@ -72,7 +72,7 @@ def start(endpoint: str) -> None:
 
 
 def stop() -> None:
-    """Send what is left, for two seconds at most, and measure nothing any more."""
+    """Send the spans that are left, for two seconds at most, and stop tracing."""
     global _provider  # noqa: PLW0603
     if _provider is not None:
         last = threading.Thread(target=_provider.shutdown, daemon=True)
@@ -102,7 +102,7 @@ def span(
 
 
 def past(name: str, seconds: float, **attributes: Value | None) -> None:
-    """Measure what is over: it took so many seconds until now."""
+    """Record a span that has ended now and took so many seconds."""
     if _provider is not None:
         began = time.time_ns() - int(seconds * 1e9)
         done = _provider.get_tracer(SERVICE).start_span(name, start_time=began)

@@ -118,7 +118,7 @@ class WebhookDispatcher:
     async def _deliver(
         self, client: httpx.AsyncClient, endpoint: OutboundEndpoint, row: sa.RowMapping
     ) -> dict[str, Any]:
-        """Post one message; the columns that say what its receiver answered."""
+        """Post one message, and return the columns that record what its receiver answered."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 headers = _headers(endpoint, row)

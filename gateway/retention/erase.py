@@ -240,7 +240,7 @@ def _delete(connection: sa.Connection, table: sa.Table, where: sa.ColumnElement[
 
 
 def _delete_messages(connection: sa.Connection, where: sa.ColumnElement[bool]) -> int:
-    """Delete those of some messages that are on their way to nobody any more; an endpoint may be named no more."""
+    """Delete some messages, but not those that still wait for an endpoint of the settings."""
     on_its_way = DELIVERIES.c.status == "pending", DELIVERIES.c.endpoint.in_(connection.info.get(ENDPOINTS, ()))
     waits = sa.exists().where(DELIVERIES.c.id == MESSAGES.c.id, *on_its_way)
     query = sa.select(MESSAGES.c.id).where(where, ~waits)

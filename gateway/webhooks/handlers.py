@@ -351,6 +351,6 @@ def _run_after(connection: sa.Connection, event: StripeEvent, outcome: Outcome) 
 
 
 def run_after(connection: sa.Connection, event: StripeEvent, outcome: Outcome) -> Outcome:
-    """Run what the event does beside its object, which it holds."""
+    """Do what an event causes besides storing its object: the `after` of its handler."""
     handler = HANDLERS[event.type]
     return handler.after(connection, event, outcome) if handler.after and handler.follows(event) else outcome

@@ -205,7 +205,7 @@ class Sessions:
     async def _keep(
         self, intent: CheckoutIntent, parameters: dict[str, Any], external_id: str | None, answer: StripeResponse
     ) -> CheckoutSession:
-        """Write down a session that Stripe has opened, whose it is, and that it answers its intent."""
+        """Store a session that Stripe has opened, with its owner, and complete the intent in the same transaction."""
         opened = answer.object["id"]
 
         def own(connection: sa.Connection) -> None:

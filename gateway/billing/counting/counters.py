@@ -32,7 +32,7 @@ PLAIN: Final = "counter:"
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What is counted of whom.
+    """A customer's feature that is counted, and how.
 
     Attributes:
         customer_id: whose.
@@ -55,7 +55,7 @@ class Place:
 
     @property
     def key(self) -> tuple[str, str]:
-        """By which its counter is found."""
+        """The key of its counter."""
         return self.customer_id, self.name
 
     @property
@@ -122,7 +122,7 @@ class Counter:
     alerted_of: int = 0
 
     def holds(self, moment: datetime) -> bool:
-        """Return whether a moment is one that it counts."""
+        """Return whether a moment lies in its window."""
         return self.window.start <= moment < self.window.end
 
     def count(self, place: Place) -> Count:

@@ -96,7 +96,7 @@ class Consume:
 
     @property
     def credits_of(self) -> str | None:
-        """Which, if credits pay for it."""
+        """The credit account that pays for it; None where none does."""
         return self.place.account_id
 
     def apply(self, desk: Desk) -> Outcome:
@@ -138,7 +138,7 @@ class Hold:
 
     @property
     def credits_of(self) -> str | None:
-        """Which, if credits pay for it."""
+        """The credit account that pays for it; None where none does."""
         return self.place.account_id
 
     def apply(self, desk: Desk) -> Outcome:
@@ -188,7 +188,7 @@ class Commit:
 
     @property
     def credits_of(self) -> str | None:
-        """Which, if credits pay for it."""
+        """The credit account that pays for it; None where none does."""
         return account_of(self.hold.customer_id, self.hold.name)
 
     def apply(self, desk: Desk) -> Outcome:
@@ -246,7 +246,7 @@ class Release:
 
     @property
     def credits_of(self) -> str | None:
-        """Which, if credits pay for it."""
+        """The credit account that pays for it; None where none does."""
         return account_of(self.hold.customer_id, self.hold.name)
 
     def apply(self, desk: Desk) -> Outcome:

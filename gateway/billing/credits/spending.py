@@ -173,7 +173,7 @@ class Purses:
         return parts
 
     def save(self) -> None:
-        """Write what was spent, and tell it. It changes no access, so that what is known of that stays."""
+        """Write the entries of what was spent, and publish the change; decisions about access stay valid beside it."""
         if not self._entries:
             return
         account_ids = sorted({entry["customer_id"] for entry in self._entries})

@@ -1,9 +1,9 @@
-"""Whose is it? The one place that answers, for what comes in by its id and for what goes out.
+"""Whose an object is: the one place that decides it, for ids that callers send and for objects that they are shown.
 
 What belongs to a Stripe customer belongs to the user that the gateway has made this customer for
 (`customer.external_id`). A guest's checkout, and what it has started, is seen by whoever knows the checkout's id.
 Everything else is the back end's alone. What a connected account has is nobody's here, not even the back end's: Stripe
-would be asked for it with our own key. What is missing and what is another's are told alike.
+would be asked for it with our own key. What is missing and what is another's get the same answer.
 """
 
 from collections.abc import Awaitable, Callable, Iterable

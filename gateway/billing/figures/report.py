@@ -87,7 +87,7 @@ class Month:
 
     @property
     def churn_rate(self) -> float | None:
-        """The customers that went, of those who were there; None where nobody was."""
+        """The share of the customers at the beginning who have left since; None where there were none."""
         return self.churned_customers / self.customers_before if self.customers_before else None
 
     @property

@@ -94,7 +94,7 @@ class Schedules:
         return (await self._at_stripe.do(answer.object["id"], call)).object
 
     async def _mark(self, answer: StripeResponse, planned: list[dict[str, Any]]) -> None:
-        """Say in the schedule what was planned here, so that what becomes of it later is not taken for it."""
+        """Write the digest of what is planned into the schedule: a phase that is changed at Stripe has another."""
         for phase in planned:
             call = self._stripe.post(
                 _of(answer), idempotency_key=uuid4().hex, metadata={PLANNED_HERE: digest_of(phase)}

@@ -77,7 +77,7 @@ def _a_year(plan: _Plan | None, currency: str) -> Fraction:
 
 
 def _way(before: _Plan | None, after: _Plan | None, currency: str) -> Direction | None:
-    """Return what one item is to the customer: one that comes is more, one that goes is less."""
+    """Return whether one item becomes more or less for the customer: an added one is more, a removed one is less."""
     if before is None:
         return Direction.UP
     if after is None:

@@ -239,7 +239,7 @@ class Previews(_Tools):
 
 
 def _chosen(listed: list[Answer], ids: list[str] | None) -> list[Answer]:
-    """Return what is tried again: what is shown, and nothing beside it.
+    """Return the items that are tried again: all that are listed, or those that are named of them.
 
     Raises:
         Failed: there is nothing, or something is not among the latest hundred.

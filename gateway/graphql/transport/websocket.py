@@ -78,7 +78,7 @@ class WebSocketEndpoint:
 
 
 class _Connection:
-    """One client, with what it runs.
+    """The connection of one client, and the operations that run on it.
 
     Args:
         endpoint: what all connections share.

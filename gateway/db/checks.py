@@ -78,6 +78,14 @@ def write_problem(connection: sa.Connection) -> str | None:
     return f"the database cannot be used ({READ_ONLY})" if setting == "on" else None
 
 
+def encoding_problem(connection: sa.Connection) -> str | None:
+    """Return why PostgreSQL's database cannot hold every name; None where it can."""
+    if connection.dialect.name != "postgresql":
+        return None
+    encoding = connection.execute(sa.select(sa.func.current_setting("server_encoding"))).scalar()
+    return None if encoding == "UTF8" else f"the encoding of the database is {encoding}, which cannot hold every name"
+
+
 def damage(connection: sa.Connection) -> str | None:
     """Return what SQLite finds damaged in its file; None when nothing is, or on PostgreSQL, which has its own tools.
 

@@ -55,25 +55,26 @@ def _hosts_as_parameters(found: re.Match[str]) -> str:
     return f"{start}{name or '/'}?{'&'.join(filter(None, [parameters, *listed]))}"
 
 
-PATIENCE = {
+DEFAULTS: dict[str, int | str] = {
+    "client_encoding": "utf8",  # whatever PGCLIENTENCODING or the role's settings are
     "connect_timeout": 5,
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 2,
     "tcp_user_timeout": 15_000,
 }
-"""When a host that is gone without a word is given up, unless `DATABASE_URL` says so: after 15 s, where a system waits
-for a quarter of an hour. Source: https://www.postgresql.org/docs/current/libpq-connect.html."""
+"""What holds unless `DATABASE_URL` says so. A host that is gone without a word is given up after 15 s, where a system
+waits for a quarter of an hour. Source: https://www.postgresql.org/docs/current/libpq-connect.html."""
 
 
 def connect_arguments(url: URL) -> dict[str, Any]:
     """Return the arguments with which psycopg connects to a database, as SQLAlchemy gives them to it."""
     _, arguments = url.get_dialect()().create_connect_args(url)
-    return {**_patience(url), **arguments}
+    return {**_defaults(url), **arguments}
 
 
-def _patience(url: URL) -> dict[str, int]:
-    return {name: value for name, value in PATIENCE.items() if name not in url.query}
+def _defaults(url: URL) -> dict[str, int | str]:
+    return {name: value for name, value in DEFAULTS.items() if name not in url.query}
 
 
 class Engines(Protocol):
@@ -98,7 +99,7 @@ def create_engines(url: URL, *, readers: int, writers: int) -> tuple[sa.Engine, 
         from gateway.db.sqlite import create_engine
 
         return create_engine(url, readers, None, **_OPTIONS), create_engine(url, 1, "BEGIN IMMEDIATE", **_OPTIONS)
-    options = {**_OPTIONS, "max_overflow": 0, "pool_use_lifo": True, "connect_args": _patience(url)}
+    options = {**_OPTIONS, "max_overflow": 0, "pool_use_lifo": True, "connect_args": _defaults(url)}
     reads = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
     return (
         sa.create_engine(url, **options, **reads, pool_size=readers),

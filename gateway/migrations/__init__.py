@@ -13,10 +13,10 @@ import sqlalchemy as sa
 from sqlmodel import SQLModel
 
 import gateway.models  # noqa: F401 - fills SQLModel.metadata
-from gateway.db.checks import write_problem
+from gateway.db.checks import encoding_problem, write_problem
 from gateway.db.database import Database
 from gateway.db.errors import is_lock_timeout
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, SettingsError
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -25,6 +25,7 @@ HERE = Path(__file__).parent
 LOCK = 7_262_466_001
 """Key of the PostgreSQL advisory lock under which one process at a time migrates."""
 LOCK_SECONDS, PATIENCE_SECONDS = 2.0, 120.0
+UTF8 = "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0"
 
 
 def _config(connection: sa.Connection | None = None) -> "Config":
@@ -64,9 +65,13 @@ async def upgrade(
         patience: for how many seconds it is tried again.
 
     Raises:
+        SettingsError: it is empty, and cannot hold every name.
         DatabaseUnavailable: others have held a lock all the time; nothing has changed.
     """
     from alembic import command
+
+    if await current(database) is None and (problem := await database.read(encoding_problem)):
+        raise SettingsError(f"DATABASE_URL: {problem}; {UTF8}")
 
     def work(connection: sa.Connection) -> None:
         if connection.dialect.name == "postgresql":

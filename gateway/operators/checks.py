@@ -7,7 +7,7 @@ from functools import partial
 
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
-from gateway.db.checks import damage, pooler_problem, replication
+from gateway.db.checks import damage, encoding_problem, pooler_problem, replication
 from gateway.db.clock import Clock
 from gateway.db.database import Database
 from gateway.db.engines import connect_arguments
@@ -187,6 +187,8 @@ async def _database(database: Database, *, thorough: bool) -> Check:
         return Check("database", finding, fix)
     if not database.is_sqlite and (problem := await pooler_problem(database.url)):
         return Check("database", problem, "change DATABASE_URL or the pooler")
+    if problem := await database.read(encoding_problem):
+        return Check("database", problem, f"move it into one that can: {migrations.UTF8}, then pg_dump and pg_restore")
     if thorough and (found := await database.read(damage, seconds=QUICK_CHECK_SECONDS)):
         return Check("database", f"its file is damaged ({found})", "stop the gateway and restore a backup")
     revision, needed = await migrations.current(database), migrations.head()

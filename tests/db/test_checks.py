@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 
 from gateway import migrations
-from gateway.errors import DatabaseUnavailable
+from gateway.errors import DatabaseUnavailable, SettingsError
 from harness.command import run
 from harness.databases import runtime_at
 from harness.gateway import SERVICE, make_world
@@ -60,6 +60,23 @@ def test_a_read_only_database_is_not_ready_and_its_fault(postgres_url):
         assert error["extensions"]["code"] == "UNAVAILABLE"
         assert "✗ database" in checked(postgres_url)
         assert "read-only" in checked(postgres_url)
+
+
+@pytest.mark.postgres
+async def test_a_database_that_cannot_hold_every_name_is_refused(empty_postgres_url, monkeypatch):
+    monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")  # what a client would take for its own encoding
+    right = runtime_at(empty_postgres_url).database
+    name = f"{right.url.database}_latin"
+    with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
+        connection.execute(f"""CREATE DATABASE "{name}" ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0""")
+        wrong = runtime_at(right.url.set(database=name).render_as_string(hide_password=False)).database
+        with pytest.raises(SettingsError, match=r"LATIN1, which cannot hold every name; CREATE DATABASE"):
+            await migrations.upgrade(wrong)
+        await wrong.close()
+        connection.execute(f'DROP DATABASE "{name}"')
+    smile = sa.select(sa.literal("\U0001f600"))
+    assert await right.read(lambda connection: connection.execute(smile).scalar()) == "\U0001f600"
+    await right.close()
 
 
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])

@@ -7,7 +7,7 @@ import sys
 import pytest
 import sqlalchemy as sa
 
-from gateway.db.engines import PATIENCE, connect_arguments, create_engines, database_url
+from gateway.db.engines import DEFAULTS, connect_arguments, create_engines, database_url
 from gateway.db.notifications import publish
 from gateway.errors import SettingsError
 from harness.databases import runtime_at
@@ -32,12 +32,12 @@ USER = {"user": "ada", "password": "p,w"}
     ],
 )
 def test_what_the_driver_is_given(text, expected):
-    assert connect_arguments(database_url(text)) == PATIENCE | expected
+    assert connect_arguments(database_url(text)) == DEFAULTS | expected
 
 
 def test_a_url_may_say_itself_how_long_a_host_that_is_gone_is_waited_for():
     found = connect_arguments(database_url("postgresql://one/shop?connect_timeout=60&tcp_user_timeout=1"))
-    assert found == PATIENCE | {"host": "one", "dbname": "shop", "connect_timeout": "60", "tcp_user_timeout": "1"}
+    assert found == DEFAULTS | {"host": "one", "dbname": "shop", "connect_timeout": "60", "tcp_user_timeout": "1"}
 
 
 @pytest.mark.parametrize(

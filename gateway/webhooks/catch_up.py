@@ -10,7 +10,8 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
+from functools import lru_cache, partial
+from typing import Any
 
 import sqlalchemy as sa
 import structlog
@@ -19,6 +20,7 @@ from sqlmodel import col, select
 from gateway.db.database import Database
 from gateway.db.locks import leader
 from gateway.db.rows import row_by_id
+from gateway.db.statements import execute
 from gateway.db.tables import insert, table_for
 from gateway.mirror.mapping import Json
 from gateway.mirror.own_account import require_same_account
@@ -167,14 +169,24 @@ def _reached(connection: sa.Connection) -> tuple[int | None, datetime]:
 
 
 async def _remember(database: Database, reached: int, count: int, *, done: bool) -> None:
-    states, now = table_for(SyncState), datetime.now(UTC)
-    values = {"resource": NAME, "cursor": str(reached), "count": count, **({"completed_at": now} if done else {})}
+    now = datetime.now(UTC)
+    values = {"resource": NAME, "cursor": str(reached), "count": count, "started_at": now}
+    values |= {"completed_at": now} if done else {}
 
     def write(connection: sa.Connection) -> None:
-        statement = insert(connection, states).values(**values, started_at=now)
-        connection.execute(statement.on_conflict_do_update(index_elements=["resource"], set_=values))
+        execute(connection, _reading(connection.dialect.name, done=done), values)
 
     await database.transaction(write)
+
+
+@lru_cache
+def _reading(dialect: str, *, done: bool) -> Any:
+    """INSERT how far the list was read, or UPDATE it."""
+    states = table_for(SyncState)
+    names = ("resource", "cursor", "count", *(("completed_at",) if done else ()))
+    new = insert(dialect, states)
+    new = new.values({name: sa.bindparam(name, type_=states.c[name].type) for name in (*names, "started_at")})
+    return new.on_conflict_do_update(index_elements=["resource"], set_={name: new.excluded[name] for name in names})
 
 
 async def _due(database: Database, every: float) -> bool:

@@ -298,11 +298,16 @@ def _next(connection: sa.Connection, claim: CustomerClaim) -> int:
 
 def unsettled(connection: sa.Connection) -> list[CustomerClaim]:
     """Read the claims for which Stripe may have made a customer that nothing became of: the user has another one."""
+    return [CustomerClaim(**row) for row in connection.execute(_unsettled()).mappings()]
+
+
+@cache
+def _unsettled() -> sa.Select[Any]:
+    """Return the query, which takes longer to make than to run."""
     theirs = CUSTOMERS.c.external_id == CLAIMS.c.external_id, CUSTOMERS.c.deleted.is_(False)
     is_decided = CLAIMS.c.customer_id.is_not(None) | _used(CUSTOMERS.c.id)
     query = sa.select(CLAIMS).where(CLAIMS.c.making, sa.exists().where(*theirs, is_decided))
-    found = connection.execute(query.order_by(CLAIMS.c.created).limit(BATCH)).mappings()
-    return [CustomerClaim(**row) for row in found]
+    return query.order_by(CLAIMS.c.created).limit(BATCH)
 
 
 def is_being_made(connection: sa.Connection, subject: str) -> bool:

@@ -42,8 +42,11 @@ class _Engine(sa.Engine):
         self._kept = self._kept or _Kept(self)
         return self._kept
 
-    def dispose(self, close: bool = True) -> None:
-        """Do nothing: the connection outlives the process."""
+    def dispose(self, close: bool = True) -> None:  # noqa: ARG002 - as SQLAlchemy has it
+        """Give the connection back, which outlives the process: SQLAlchemy remembers each that is not."""
+        if self._kept:
+            super(_Kept, self._kept).close()
+            self._kept = None
 
 
 class MemoryDatabase:

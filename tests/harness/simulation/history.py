@@ -64,11 +64,11 @@ class Outcome:
 
 @contextmanager
 def without_garbage() -> Iterator[None]:
-    """Look for garbage between histories only, and keep their logs to themselves."""
+    """Look for garbage once in some dozens of histories, and keep their logs to themselves."""
     thresholds, configured = gc.get_threshold(), structlog.get_config()
     gc.collect()
     gc.freeze()
-    gc.set_threshold(1_000_000, 20, 100)
+    gc.set_threshold(100_000, 20, 100)
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     try:

@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine import URL
 
 from gateway.db.engines import connect_arguments
-from gateway.db.errors import READ_ONLY
+from gateway.db.errors import NO_RIGHT, READ_ONLY
 from gateway.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
@@ -70,12 +70,20 @@ def _identity(path: str | None) -> Identity | None:
     return (found.st_dev, found.st_ino) if found else None
 
 
+_EVENTS = sa.func.to_regclass("event")  # null where there is no such table
+_WRITABLE = sa.select(
+    sa.func.current_setting("transaction_read_only"),
+    sa.and_(*(sa.func.has_table_privilege(_EVENTS, right) for right in ("SELECT", "INSERT", "UPDATE", "DELETE"))),
+)
+
+
 def write_problem(connection: sa.Connection) -> str | None:
     """Return why nothing can be written; None when it can."""
     if connection.dialect.name != "postgresql":
         return None  # a file that cannot be written stops the start
-    setting = connection.execute(sa.select(sa.func.current_setting("transaction_read_only"))).scalar()
-    return f"the database cannot be used ({READ_ONLY})" if setting == "on" else None
+    read_only, has_rights = connection.execute(_WRITABLE).one()
+    reason = READ_ONLY if read_only == "on" else NO_RIGHT if has_rights is False else None
+    return f"the database cannot be used ({reason})" if reason else None
 
 
 def encoding_problem(connection: sa.Connection) -> str | None:

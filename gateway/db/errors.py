@@ -8,10 +8,12 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 from gateway.errors import BadInput, DatabaseUnavailable
 
 READ_ONLY = "it is read-only: DATABASE_URL names a standby, or a server that is set to read-only"
+NO_RIGHT = "its user lacks a right: let it own the schema and the tables, which a backup may have restored as another's"
 SHARED = "a pooler gave this process another one's connection: see `gateway doctor`"
 WORDS = {
     "25006": READ_ONLY,  # read_only_sql_transaction
     "26000": SHARED,  # a prepared statement is not there, or is already
+    "42501": NO_RIGHT,  # insufficient_privilege
     "42P05": SHARED,
     "53100": "the disk of its server is full",
     "53200": "its server has no memory left",

@@ -79,6 +79,24 @@ async def test_a_database_that_cannot_hold_every_name_is_refused(empty_postgres_
     await right.close()
 
 
+@pytest.mark.postgres
+async def test_a_user_who_may_not_write_is_told_so_and_not_ready(postgres_url):
+    """As after a restore by somebody else, or in a schema that only its owner may fill (PostgreSQL 15)."""
+    url = sa.make_url(postgres_url)
+    name = f"reader_of_{url.database}"
+    database = runtime_at(url.set(username=name).render_as_string(hide_password=False)).database
+    delete = partial(database.transaction, lambda connection: connection.execute(sa.text("DELETE FROM lease")).rowcount)
+    with psycopg.connect(postgres_url, autocommit=True) as connection:
+        connection.execute(f'CREATE ROLE "{name}" LOGIN; GRANT SELECT ON ALL TABLES IN SCHEMA public TO "{name}"')
+        assert "lacks a right" in (await migrations.problem(database) or "")
+        with pytest.raises(DatabaseUnavailable, match="lacks a right"):
+            await delete()
+        connection.execute(f'GRANT ALL ON ALL TABLES IN SCHEMA public TO "{name}"')
+        assert await migrations.problem(database) is None
+        await database.close()
+        connection.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
+
+
 @pytest.mark.parametrize("replaced", [False, True], ids=["deleted", "replaced"])
 def test_a_file_that_is_taken_away_from_a_running_gateway_acknowledges_nothing_more(
     sqlite_url, sqlite_template, tmp_path, replaced

@@ -110,8 +110,8 @@ FAULTS = (
     Fault(
         "given up",
         "1fc546c",
-        "a customer that an earlier call has made is deleted",
-        ((CUSTOMERS, "            if not made.replayed:\n", "            if True:\n"),),
+        "a customer that was made is deleted though an earlier call has made it, or it is in use",
+        ((CUSTOMERS, "            if not made.replayed and await self._may_go(made):\n", "            if True:\n"),),
     ),
     Fault(
         "order of effects",

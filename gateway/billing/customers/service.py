@@ -259,15 +259,18 @@ class Customers:
         return known if known and known.id != made_id else None
 
     async def _may_go(self, made: StripeResponse | None) -> bool:
-        """Return whether another customer may take the place of what was made: an earlier call's may be in use."""
+        """Return whether another customer may take the place of what was made: by its own event it may be in use."""
         is_unused = partial(linking.is_unused, customer_id=made.object["id"] if made else "")
-        return not (made and made.replayed) or await self._database.read(is_unused)
+        return made is None or await self._database.read(is_unused)
 
     async def _give_up(self, claim: CustomerClaim, creating: asyncio.Task[StripeResponse]) -> None:
-        """Delete the customer that is just being made; one that an earlier call made may be in use, and stays."""
+        """Delete the customer that is just being made. One that an earlier call made may be in use, and stays.
+
+        So does one that was used meanwhile: by its own event it is the user's already, for whom usage is reported.
+        """
         try:
             made = await creating
-            if not made.replayed:
+            if not made.replayed and await self._may_go(made):
                 await self._delete(claim, made.object["id"])
         except StripeFailure as error:  # `delete_leftovers` tries again
             log.warning("customer.not_given_up", error=str(error))

@@ -416,6 +416,14 @@ async def test_what_could_not_be_decided_is_asked_for_anew_and_not_as_what_was_d
     assert scripted.keys[0] != scripted.keys[-1]
 
 
+async def test_what_was_just_made_and_is_in_use_stays_though_stripe_fails(customers, fill, scripted):
+    await fill(bought("cus_8"))
+    scripted.answer("POST", "/v1/customers", theirs("cus_8"))
+    with pytest.raises(StripeUnavailable):
+        await customers().find_or_make(ADA)
+    assert [call[0] for call in written(scripted)] == ["POST"]
+
+
 async def test_of_several_that_live_none_is_guessed(customers, scripted, fill):
     await fill(mailed(), mailed("cus_2"), subscription(), subscription("sub_2", customer_id="cus_2"))
     with pytest.raises(Rejected) as raised:

@@ -187,11 +187,12 @@ class Checkout:
         One that can still change is read from Stripe, at most about once a second, so that a buyer who comes back sees
         the truth before the webhook arrives. While Stripe does not answer, what is known is told.
         """
-        row = await self.known(id)
-        if row is None or (_settled(row) and await self._sessions.has_begun(row)):
-            return row
-        await self._sessions.refresh_throttled(id, row.status)
-        return await self._sessions.find(id)
+        row, status = await self.known(id), None
+        while row and row.status != status and not (_settled(row) and await self._sessions.has_begun(row)):
+            status = row.status  # one that has changed meanwhile is read once more
+            await self._sessions.refresh_throttled(id, status)
+            row = await self._sessions.find(id)
+        return row
 
     async def known(self, id: str) -> CheckoutSession | None:
         """Return a session as the mirror has it; None when there is none. Stripe is not asked."""

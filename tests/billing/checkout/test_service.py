@@ -404,6 +404,15 @@ async def test_what_can_still_change_is_read(checkout, scripted, fill, columns, 
     assert not asks or scripted.calls[0][:2] == ("GET", f"{PATH}/cs_test_1")
 
 
+async def test_what_has_become_another_while_it_was_read_is_read_once_more(checkout, scripted, fill):
+    await fill(row())
+    paid = {"status": "complete", "payment_status": "paid", "subscription": "sub_9"}
+    scripted.forget("GET", f"{PATH}/cs_test_1")
+    scripted.answer("GET", f"{PATH}/cs_test_1", at_stripe(**paid))
+    assert (await checkout().session("cs_test_1")).status == "complete"
+    assert len(scripted.calls) == 2  # the first one does not say that its subscription has begun
+
+
 async def test_what_is_no_session_is_none(checkout, scripted, fill):
     await fill(row("cs_test_x-y"))
     for id_ in ("cs_test_2", "cs_test_x-y", "cs_prod_1", "cs_test_"):

@@ -13,6 +13,8 @@ THEMES = (
     ("crash", "replaced", "clocks"),
 )
 """What mostly goes wrong together: one of these in so many histories as `THEMED` says."""
+SLOWEST = 0.04
+"""How much of what is slow takes so long that nobody waits for it, in half of the histories."""
 THEMED = 0.4
 GENTLE = 0.07
 """In how many histories nothing fails: deliveries come late or twice, and clocks are apart."""
@@ -57,8 +59,7 @@ class Troubles:
     application_fails: float = 0.0
 
     def __post_init__(self) -> None:
-        self.slowest = 0.04
-        """How much of what is slow takes so long that nobody waits for it."""
+        self.slowest = SLOWEST
         self.back_at: dict[str, float] = {}
         """When those are back who are away, on the loop's clock."""
 
@@ -71,12 +72,12 @@ class Troubles:
             gentle = ("event_late", "event_twice", "clocks")
             return cls(**{name: dice.choice([0.0, dice.uniform(0, 0.3)]) for name in gentle})
         most = {"crash": 0.01, "replaced": 0.01, "database_fails": 0.02, "stripe_refuses": 0.5}
-        most |= {"database_away": 0.002, "stripe_away": 0.05}
+        most |= {"database_away": 0.002, "stripe_away": 0.05, "stripe_slow": 0.6, "database_slow": 0.5}
         often = {"clock_wrong": 0.08}
         if dice.random() < THEMED:
             theme = [name for each in dice.sample(THEMES, dice.choice([1, 1, 2])) for name in each]
             often |= {each.name: 0.8 if each.name in theme else 0.1 for each in fields(cls) if each.name not in often}
-        return cls(
+        found = cls(
             **{
                 each.name: dice.uniform(0.2, 1) * most.get(each.name, 0.3)
                 if dice.random() < often.get(each.name, 0.25)
@@ -84,6 +85,8 @@ class Troubles:
                 for each in fields(cls)
             }
         )
+        found.slowest = dice.choice([0.0, SLOWEST])
+        return found
 
     @property
     def is_gentle(self) -> bool:

@@ -36,6 +36,8 @@ LEASES_END = 90.0
 """After how many seconds everything is due again that a dead process has held."""
 BY_ITSELF = 7.0
 """After how many seconds all has come right that needs nobody: deliveries, and what is tried a second time."""
+PASSES = 0.5
+"""In how many of the histories in which nothing fails days pass before that, so that trials end and plans renew."""
 ROUNDS = 30
 STEPS = 1, 1, 2
 """How many things somebody does in a history."""
@@ -97,8 +99,8 @@ def play(shop: Shop, seed: int) -> Outcome:
 async def _live(world: World) -> None:
     troubles, is_alone = world.troubles, world.dice.random() < ALONE
     is_gentle = troubles.is_gentle
-    database = troubles.database_away, troubles.database_fails
-    is_calm = not any((*database, troubles.clock_wrong))
+    given_up = troubles.database_slow and troubles.slowest  # who waits no longer does not know what he holds
+    is_calm = not any((troubles.database_away, troubles.database_fails, given_up, troubles.clock_wrong))
     buyers = [Buyer(world, f"user_{place}") for place in range(world.dice.choice([1, 1, 1, 1, 1, 2]))]
     if is_calm:
         world.between = lambda: world.crashes or Judge(world, buyers).check_stopped()
@@ -107,6 +109,8 @@ async def _live(world: World) -> None:
     watching = [watch(buyer) for buyer in buyers if world.dice.random() < WATCHED]
     await asyncio.gather(_act(world, buyers), *watching)
     if is_gentle:
+        if world.dice.random() < PASSES:
+            await world.pass_time(86_400 * world.dice.choice([12, 32]))
         await asyncio.sleep(BY_ITSELF)
     world.troubles.end(slow=world.dice.choice([0.0] * 4 + [0.2]))
     await world.stop()
@@ -166,8 +170,10 @@ async def _drain(queue: LeaseQueue) -> int:
     Raises:
         Lost: something still is.
     """
-    if claimed := await queue.drain():
-        left = queue.due(queue.now()).where(queue.scope).limit(1)
+    rows = sa.select(queue.key).where(queue.scope)
+    before = await queue.database.read(lambda connection: connection.execute(rows).scalars().all())
+    if (claimed := await queue.drain()) and "status" in queue.key.table.c:  # what is due by what is written may be new
+        left = queue.due(queue.now()).where(queue.scope, queue.key.in_(before)).limit(1)
         if found := await queue.database.read(lambda connection: connection.execute(left).mappings().first()):
             raise Lost(f"the queue {queue.name} was taken for empty, and {found[queue.key.name]} is due")
     return claimed

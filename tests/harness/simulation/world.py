@@ -25,7 +25,7 @@ SKEW = 2.0
 """How many seconds the clocks of machines may be apart: the leases' margin is for that (`gateway/db/locks.py`)."""
 TELLS = 0.5
 """In how many histories the application has an endpoint for our messages."""
-CATCHES_UP = 0.15
+CATCHES_UP = 0.2
 """In how many the gateways read Stripe's list of events again and again, beside its deliveries."""
 THIN = 0.07
 """In how many events come without their objects."""

@@ -33,6 +33,10 @@ class Lot:
     ends: int | None
 
 
+ALL = 10**15
+"""More than any payment."""
+
+
 @dataclass
 class Book:
     """What a customer has paid for.
@@ -106,6 +110,11 @@ def book(
         is_gift: whether a void invoice of a subscription was let pass by the seller.
         is_withheld: whether a pause of the customer's has voided it.
     """
+    invoices = list(invoices)
+    gone = gone.copy()
+    gone.update(
+        dict.fromkeys(_paid_by_what_is_gone([each for each in invoices if each["status"] == "paid"], gone), ALL)
+    )
     found = Book()
     for pack in packs:
         kept = brings * (1 - Fraction(gone[pack["id"]], pack["amount_total"]))
@@ -165,7 +174,41 @@ def _once(found: Book, invoice: Json, line: Json, price: Json, gone: dict[str, i
     found.lots[line["id"]] = Lot(kept, kept, invoice["created"], None)
 
 
+def _paid_by_what_is_gone(invoices: list[Json], gone: dict[str, int]) -> set[str]:
+    """Return the invoices that cost nothing because of unused time whose payment went back in full."""
+    lost = {each["id"] for each in invoices if 0 < each["total"] <= gone[each["id"]]}
+    found: set[str] = set()
+    for invoice in sorted(invoices, key=_order):
+        given = [line for line in invoice["lines"]["data"] if _is_credit(line)]
+        if invoice["total"] <= 0 and given and all(_sources(each, invoice, invoices) <= lost for each in given):
+            found.add(invoice["id"])
+            lost.add(invoice["id"])
+    return found
+
+
+def _sources(given: Json, later: Json, invoices: list[Json]) -> set[str]:
+    first, last = given["period"]["start"], given["period"]["end"]
+    its = _details(given).get("subscription_item")
+    found = {
+        invoice["id"]
+        for invoice in invoices
+        for line in invoice["lines"]["data"]
+        if (
+            line["id"] in _credited(given)
+            if _credited(given)
+            else _order(invoice) < _order(later)
+            and not _is_credit(line)
+            and _details(line).get("subscription_item") == its
+            and line["period"]["start"] < last
+            and first < line["period"]["end"]
+        )
+    }
+    return found or {"unknown"}
+
+
 def _share_gone(invoice: Json, gone: dict[str, int]) -> Fraction:
+    if gone[invoice["id"]] == ALL:
+        return Fraction(1)
     return (
         Fraction(min(gone[invoice["id"]], invoice["total"]), invoice["total"]) if invoice["total"] > 0 else Fraction(0)
     )

@@ -92,7 +92,13 @@ FAULTS = (
         "9",
         "what was paid back gives access",
         0,
-        (("billing/subscriptions/payments.py", "return bool(0 < invoice.total <= invoice.returned)", "return False"),),
+        (
+            (
+                "billing/subscriptions/paid_time.py",
+                "{row.id for row in rows if 0 < row.total <= row.returned}",
+                "set[str]()",
+            ),
+        ),
     ),
     Fault(
         "10",

@@ -330,7 +330,13 @@ FAULTS = (
         "paid back",
         "e8e5c59",
         "what was paid back gives access",
-        (("billing/subscriptions/payments.py", "return bool(0 < invoice.total <= invoice.returned)", "return False"),),
+        (
+            (
+                "billing/subscriptions/paid_time.py",
+                "{row.id for row in rows if 0 < row.total <= row.returned}",
+                "set[str]()",
+            ),
+        ),
     ),
     Fault(
         "last look",

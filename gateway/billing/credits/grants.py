@@ -5,7 +5,7 @@ trial brings none; a free price and a price that a coupon made free do. What a p
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -13,7 +13,7 @@ from typing import Any
 from gateway.billing.credits import timeline
 from gateway.billing.credits.prices import NO_CREDITS, CreditRule
 from gateway.billing.credits.timeline import CreditLine, Kept, Tariff
-from gateway.billing.subscriptions.paid_time import Order, gives_back, order_of
+from gateway.billing.subscriptions.paid_time import Order, Paid, gives_back, gone, order_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +58,10 @@ def of_invoices(
     for row in invoices:
         timed[row["id"]] = _lines_of(row, rules, subscriptions.get(row["subscription_id"]), quantities)
     found = timeline.kept(line for lines in timed.values() for line in lines)
-    if gone := {row["id"] for row in invoices if 0 < row["total"] <= row["returned"]}:
-        # what went back in full takes no time from what was paid before it, and gives none of it back
-        found |= timeline.kept(line for name, lines in timed.items() if name not in gone for line in lines)
+    if lost := gone(Paid(row["id"], order(row), row["total"], row["returned"], row["lines"]) for row in invoices):
+        # what went back takes no time from what was paid before it, and gives none of it back
+        kept = timeline.kept(line for name, lines in timed.items() if name not in lost for line in lines)
+        found = {name: replace(each, seconds=0) for name, each in found.items()} | kept
     return [
         (
             *_once(row, rules),

@@ -8,10 +8,10 @@ and on its own invoice the lines that begin earlier (several changes can wait fo
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 Stretch = tuple[int, int]
 """From a moment up to another, which is not in it: Unix seconds."""
@@ -53,6 +53,49 @@ def gives_back(line: Mapping[str, Any]) -> bool:
     """
     free = line["amount"] == 0 and line["proration"] and (line["description"] or "").startswith("Unused time")
     return bool(line["amount"] < 0 or line.get("credited") or free)
+
+
+class Paid(NamedTuple):
+    """A paid invoice, and how much of it went back, in minor units."""
+
+    id: str
+    order: Order
+    total: int
+    returned: int
+    lines: Sequence[Mapping[str, Any]]
+
+
+def gone(invoices: Iterable[Paid]) -> set[str]:
+    """Return the invoices of which nothing is kept, by their ids. A part of a payment that went back changes nothing.
+
+    A payment went back in full; or the invoice cost nothing, because a change to something cheaper was paid by unused
+    time alone, and all of that is of invoices whose payment went back.
+    """
+    rows = list(invoices)
+    found = {row.id for row in rows if 0 < row.total <= row.returned}
+    sources = {row.id: _paid_by(row, rows) for row in rows if row.total <= 0} if found else {}
+    while more := {name for name, others in sources.items() if others and others <= found} - found:
+        found |= more
+    return found
+
+
+def _paid_by(invoice: Paid, others: Iterable[Paid]) -> set[str]:
+    """Return the invoices whose unused time an invoice gives back; an unknown one has no name."""
+    found: set[str] = set()
+    for back in (line for line in invoice.lines if gives_back(line)):
+        named = set(back.get("credited") or ())
+        earlier = [(other.id, line) for other in others if named or other.order < invoice.order for line in other.lines]
+        found |= {other_id for other_id, line in earlier if _is_of(line, back, named)} or {""}
+    return found
+
+
+def _is_of(line: Mapping[str, Any], back: Mapping[str, Any], named: set[str]) -> bool:
+    """Return whether unused time may be that of a line: of one that is named, else of any of the item."""
+    if named:
+        return line["id"] in named
+    meets = line["period_start"] < back["period_end"] and back["period_start"] < line["period_end"]
+    same = line.get("subscription_item") == back.get("subscription_item")
+    return same and meets and not gives_back(line)
 
 
 def kept_time(lines: Iterable[Line]) -> dict[str, list[Stretch]]:

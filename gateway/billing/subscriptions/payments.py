@@ -12,7 +12,9 @@ from gateway.billing.subscriptions.own_pauses import holds, voided_by_pause
 from gateway.billing.subscriptions.paid_time import (
     Line,
     Order,
+    Paid,
     gives_back,
+    gone,
     kept_time,
     kept_until,
     not_given_back,
@@ -80,7 +82,8 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
     passed = [row for row in invoices if row.status in {"void", "uncollectible"} and row not in away]
     invoices = [row for row in invoices if row.status != "void"]
     paid = [row for row in invoices if row.status == "paid"]
-    kept = [row for row in paid if not _went_back(row)]
+    lost = gone(Paid(row.id, order_of(row.created, row.number), row.total, row.returned, row.lines) for row in paid)
+    kept = [row for row in paid if row.id not in lost]
     ends, once = _paid_until(kept, subscription, now), {}
     if len(kept) < len(paid):
         once = _paid_until(paid, subscription, now)
@@ -193,11 +196,6 @@ def _paid_until(invoices: Iterable[Any], subscription: Subscription, now: dateti
     time = kept_time(line for row in invoices for line in _lines(row, subscription))
     ends = {item: kept_until(stretches, int(now.timestamp())) for item, stretches in time.items()}
     return {item: datetime.fromtimestamp(end, UTC) for item, end in ends.items() if end is not None}
-
-
-def _went_back(invoice: Any) -> bool:
-    """Return whether a payment went back in full. A part of it that does changes nothing."""
-    return bool(0 < invoice.total <= invoice.returned)
 
 
 def _lines(invoice: Any, subscription: Subscription) -> Iterator[Line]:

@@ -5,7 +5,16 @@ from datetime import UTC, datetime
 
 import pytest
 
-from gateway.billing.subscriptions.paid_time import Line, gives_back, kept_time, kept_until, order_of, without
+from gateway.billing.subscriptions.paid_time import (
+    Line,
+    Paid,
+    gives_back,
+    gone,
+    kept_time,
+    kept_until,
+    order_of,
+    without,
+)
 
 YEAR = (0, 365)
 
@@ -111,3 +120,44 @@ BACK = {
 @pytest.mark.parametrize(("columns", "expected"), BACK.values(), ids=BACK)
 def test_which_lines_give_time_back(columns, expected):
     assert gives_back({"amount": 0, "proration": False, "description": "Pro", **columns}) is expected
+
+
+def billed(id: str, total: int, *lines: dict, created: int = 0, returned: int = 0) -> Paid:
+    return Paid(id, (created, 0), total, returned, lines)
+
+
+def told(id: str, amount: int, first: int, last: int, item: str = "si", **more) -> dict:
+    given = {"id": id, "amount": amount, "proration": True, "description": "", "subscription_item": item, **more}
+    return {**given, "period_start": first, "period_end": last}
+
+
+BIG = told("il_big", 900, 0, 365)
+GONE = billed("big", 900, BIG, returned=900)
+UNUSED = told("il_back", -800, 10, 365)
+CHEAP = billed("cheap", -700, UNUSED, told("il_cheap", 100, 10, 365), created=10)
+NAMED = billed("cheap", -700, {**UNUSED, "credited": ["il_big"]}, created=10)
+LOST = {
+    "nothing": ([billed("big", 900, BIG), CHEAP], set()),
+    "a part": ([billed("big", 900, BIG, returned=899), CHEAP], set()),
+    "all": ([GONE], {"big"}),
+    "of what cost nothing": ([billed("big", 0, BIG, returned=1)], set()),
+    "what it has paid": ([GONE, CHEAP], {"big", "cheap"}),
+    "by the lines' names": ([GONE, NAMED], {"big", "cheap"}),
+    "by the name of another": ([GONE, billed("cheap", -1, {**UNUSED, "credited": ["il_x"]}, created=10)], {"big"}),
+    "for nothing": ([GONE, billed("cheap", 0, UNUSED, told("il_cheap", 800, 10, 365), created=10)], {"big", "cheap"}),
+    "and more was paid": ([GONE, billed("dear", 1, UNUSED, told("il_dear", 801, 10, 365), created=10)], {"big"}),
+    "what was billed before": ([GONE._replace(order=(11, 0)), CHEAP], {"big"}),
+    "of another item": ([GONE, billed("cheap", -1, told("il_back", -1, 10, 365, "si_2"), created=10)], {"big"}),
+    "of another time": ([GONE, billed("cheap", -1, told("il_back", -1, 365, 400), created=365)], {"big"}),
+    "and what was kept": ([GONE, billed("other", 5, told("il_other", 5, 5, 365), created=5), CHEAP], {"big"}),
+    "a free plan": ([GONE, billed("free", 0, told("il_free", 0, 10, 365), created=10)], {"big"}),
+    "and what that has paid": (
+        [GONE, CHEAP, billed("less", -9, told("il_b2", -99, 20, 365), told("il_less", 90, 20, 365), created=20)],
+        {"big", "cheap", "less"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("invoices", "lost"), LOST.values(), ids=LOST)
+def test_of_which_invoices_nothing_is_kept(invoices, lost):
+    assert gone(invoices) == gone(reversed(invoices)) == lost

@@ -124,7 +124,7 @@ class SubscriptionsAtStripe:
 
     async def is_disputed(self, present: SubscriptionState) -> bool:
         """Return whether a payment of a subscription's present is disputed and not decided, as far as it is known."""
-        begun = min(item.current_period_start for item in present.items)
+        begun = min((item.current_period_start for item in present.items), default=present.subscription.created)
         return await self._database.read(partial(returns.is_disputed, present.subscription.id, begun))
 
     async def _schedules_of(self, id: str) -> Sequence[str]:

@@ -84,10 +84,13 @@ def _over(dialect: str) -> sa.Select[Any]:
 
 
 def _first(dialect: str) -> sa.Select[Any]:
-    """Return the query of the lot of each account that is spent first: mostly no other is needed."""
-    lot = LOTS.alias("first")
+    """Return the query of the lot of each account that is spent first: mostly no other is needed.
+
+    The 1 is text: for a parameter, PostgreSQL plans anew at each call where lots are many, as `is_filled` tells.
+    """
+    lot, one = LOTS.alias("first"), sa.literal_column("1", sa.Integer)
     first = (
-        each.of(ACCOUNTS.c.customer_id).limit(1).correlate(ACCOUNTS).scalar_subquery() for each in (ENDING, LASTING)
+        each.of(ACCOUNTS.c.customer_id).limit(one).correlate(ACCOUNTS).scalar_subquery() for each in (ENDING, LASTING)
     )
     joined = ACCOUNTS.join(lot, lot.c.id == sa.func.coalesce(*first))
     left = (lot.c.granted - lot.c.revoked - lot.c.spent - lot.c.expired).label("left")

@@ -170,12 +170,13 @@ async def _drain(queue: LeaseQueue) -> int:
     Raises:
         Lost: something still is.
     """
-    rows = sa.select(queue.key).where(queue.scope)
-    before = await queue.database.read(lambda connection: connection.execute(rows).scalars().all())
+    rows = sa.select(queue.key, queue.due_at).where(queue.scope)
+    before = await queue.database.read(lambda connection: connection.execute(rows).all())
     if (claimed := await queue.drain()) and "status" in queue.key.table.c:  # what is due by what is written may be new
-        left = queue.due(queue.now()).where(queue.scope, queue.key.in_(before)).limit(1)
-        if found := await queue.database.read(lambda connection: connection.execute(left).mappings().first()):
-            raise Lost(f"the queue {queue.name} was taken for empty, and {found[queue.key.name]} is due")
+        left = queue.due(queue.now()).where(queue.scope, queue.key.in_([key for key, _ in before]))
+        for found in await queue.database.read(lambda connection: connection.execute(left).mappings().all()):
+            if (found[queue.key.name], found[queue.due_at.name]) not in before:  # otherwise its moment has come since
+                raise Lost(f"the queue {queue.name} was taken for empty, and {found[queue.key.name]} is due")
     return claimed
 
 

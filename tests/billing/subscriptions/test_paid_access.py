@@ -84,10 +84,9 @@ def test_who_cancels_a_year_and_wins_a_dispute_about_it_has_no_access(world):
     world.eventually(lambda: decision(world), (False, "CANCELED"))
 
 
-@BILLING_MODES
-def test_who_gets_the_price_of_an_upgrade_back_has_what_there_was_before(world, mode):
+def test_who_gets_the_price_of_an_upgrade_back_has_what_there_was_before(world):
     ann = customer(world, "ann")
-    bought = subscribe(world, ann, "starter_yearly", **{"billing_mode[type]": mode})
+    bought = subscribe(world, ann, "starter_yearly")
     assert change(world, bought, "business_yearly") == []
     settled(world, bought["id"])
     premium = {"id": "ann", "feature": "sso"}

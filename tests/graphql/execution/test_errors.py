@@ -144,8 +144,6 @@ def test_what_looks_like_a_secret_is_struck_from_a_log_line_whoever_wrote_it(lin
     assert "[secret]" in written["event"]
 
 
-@pytest.mark.parametrize(
-    "line", ["https://api.stripe.com:443/v1", "at 12:30:05 a@b.example came", "sketchy eyJ", "cus_1"]
-)
+@pytest.mark.parametrize("line", ["https://api.stripe.com:443/v1", "at 12:30:05 @noon came", "sketchy eyJ", "cus_1"])
 def test_what_is_no_secret_stays_in_the_log(line):
     assert redact_secrets(None, "info", {"event": line}) == {"event": line}

@@ -77,8 +77,8 @@ def entries(connection) -> list:
 
 
 def entry(user: str, server: Server) -> tuple:
-    told = {"timeline": server.timeline, "last_commit": server.last.isoformat() if server.last else None}
-    return (user, "failover", "gateway", "done", told)
+    position = {"timeline": server.timeline, "last_commit": server.last.isoformat() if server.last else None}
+    return (user, "failover", "gateway", "done", position)
 
 
 def test_a_user_is_noted_once_for_a_server_by_all_processes(connection):

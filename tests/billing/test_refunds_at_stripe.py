@@ -40,7 +40,7 @@ def refund(number: int, amount: int, charge: str | None = None, **metadata) -> d
     return obj | {"charge": charge or f"ch_{number}", "metadata": metadata}
 
 
-def told(*numbers: tuple[int, int]) -> dict:
+def answered(*numbers: tuple[int, int]) -> dict:
     """The answer of refunds, each by its number and amount."""
     each = [{"id": f"re_{n}", "amount": amount, "currency": "usd", "status": "succeeded"} for n, amount in numbers]
     return each[0] | ({"refunds": each} if len(each) > 1 else {})
@@ -144,7 +144,7 @@ async def test_which_payments_are_refunded(ask, scripted, database, payments, th
         scripted.answer(*REFUND, refund(number, amount))
     answer = await ask(**wanted)
     if made:
-        assert (answer, parts(scripted)) == (told(*amounts), expected)
+        assert (answer, parts(scripted)) == (answered(*amounts), expected)
         reference = await reference_of(database)
         assert scripted.keys == [f"action-{reference}{each['payment_intent']}" for each in made]
         asked = [params for _, path, params in scripted.calls if path.startswith("/v1/payment_intents/")]
@@ -183,11 +183,11 @@ async def test_stripe_refuses_a_part(ask, scripted, first, code):
 @pytest.mark.parametrize(
     ("amount", "there", "then", "answer"),
     [
-        (None, [], [pi(2, 500), pi(1, 400)], told((2, 500), (1, 400))),
-        (None, [2], [pi(1, 400)], told((2, 500), (1, 400))),
-        (None, [2, 1], [], told((2, 500), (1, 400))),
-        (600, [2], [pi(1, 100)], told((2, 500), (1, 100))),
-        (500, [2], [], told((2, 500))),
+        (None, [], [pi(2, 500), pi(1, 400)], answered((2, 500), (1, 400))),
+        (None, [2], [pi(1, 400)], answered((2, 500), (1, 400))),
+        (None, [2, 1], [], answered((2, 500), (1, 400))),
+        (600, [2], [pi(1, 100)], answered((2, 500), (1, 100))),
+        (500, [2], [], answered((2, 500))),
     ],
 )
 async def test_who_was_killed_does_only_what_is_missing(ask, scripted, database, amount, there, then, answer):

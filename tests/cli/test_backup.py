@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from gateway.app import create_app
 from gateway.db.backup import backup
 from gateway.errors import BadInput, DatabaseUnavailable
-from harness.application import NEW, OLD, told
+from harness.application import NEW, OLD, listening_application
 from harness.checkout import buy
 from harness.command import run
 from harness.databases import postgres_later
@@ -107,7 +107,7 @@ def _tool(name: str) -> str:
 
 @postgres_later
 def test_a_gateway_goes_on_with_the_backup_of_yesterday(tmp_path, database_url, another_database_url):
-    with told(database_url, event_catch_up_minutes=0) as (world, application):
+    with listening_application(database_url, event_catch_up_minutes=0) as (world, application):
         buy(world, world.token("ada", email="ada@example.com"), "business_monthly")
         applied(world, "ada")
         world.eventually(lambda: [row["balance"] for row in world.rows("credit_account")], [10_000])

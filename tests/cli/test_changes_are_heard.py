@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from gateway.db.tables import table_for
 from gateway.models.inbox import Event
-from harness.application import NEW, told
+from harness.application import NEW, listening_application
 from harness.command import run
 from harness.databases import both_databases, postgres_later
 from harness.gateway import SECRET, connected
@@ -114,7 +114,7 @@ def repair(world, events):
 @postgres_later
 @pytest.mark.parametrize("work", [retry, replay, sync, reconcile, repair], ids=lambda work: work.__name__)
 def test_a_running_gateway_hears_what_a_command_writes_and_the_application_is_told(database_url, work):
-    with told(database_url) as (world, application):
+    with listening_application(database_url) as (world, application):
         ada = customer(world, "ada")
         subscription = subscribe(world, ada)["id"]
         world.eventually(lambda: "subscription.activated" in application.types(ada))
@@ -129,7 +129,7 @@ def test_a_running_gateway_hears_what_a_command_writes_and_the_application_is_to
 
 @both_databases
 def test_a_message_that_is_sent_again_by_a_command_arrives(database_url):
-    with told(database_url) as (world, application):
+    with listening_application(database_url) as (world, application):
         ada = customer(world, "ada")
         subscribe(world, ada)
         world.eventually(lambda: "subscription.activated" in application.types(ada))

@@ -87,8 +87,8 @@ def test_customers_are_linked_once_and_nothing_is_taken_from_anybody(tmp_path, w
     def importing(*options):
         done = run("import", "users.csv", "--json", *options, cwd=tmp_path, **world.environment())
         assert done.returncode == 1, done.stdout
-        told = map(json.loads, done.stdout.splitlines())
-        return {(row["external_id"], row["customer_id"]): row["outcome"] for row in told}
+        rows = map(json.loads, done.stdout.splitlines())
+        return {(row["external_id"], row["customer_id"]): row["outcome"] for row in rows}
 
     would = {pair: "would be linked" if outcome == "linked" else outcome for pair, outcome in outcomes.items()}
     assert importing("--dry-run") == would

@@ -52,8 +52,8 @@ def test_a_list_is_lines_for_people_and_json_for_programs(tmp_path, sqlite_url, 
     with connected(sqlite_url) as connection:
         put(connection, *ROWS[command])
     (line,) = run(command, "list", cwd=tmp_path, DATABASE_URL=sqlite_url).stdout.splitlines()
-    (told,) = run(command, "list", "--json", cwd=tmp_path, DATABASE_URL=sqlite_url).stdout.splitlines()
-    row = json.loads(told)
+    (printed,) = run(command, "list", "--json", cwd=tmp_path, DATABASE_URL=sqlite_url).stdout.splitlines()
+    row = json.loads(printed)
     assert sorted(row) == NAMES[command].split()
     assert row["status"] in line
     assert (row["last_error"] or "" if "last_error" in row else row["by"]) in line

@@ -60,16 +60,16 @@ def test_sync_fills_an_empty_mirror_and_prints_the_counts(tmp_path, database_url
 
 
 async def test_another_accounts_key_reads_nothing_into_a_database(tmp_path, world):
-    told = "this database is a copy of acct_another in test mode, and STRIPE_SECRET_KEY is of acct_1Sandbox"
+    fault = "this database is a copy of acct_another in test mode, and STRIPE_SECRET_KEY is of acct_1Sandbox"
     world._execute("UPDATE stripe_account SET id = 'acct_another'")
     refused = run("sync", cwd=tmp_path, **world.environment())
     assert refused.returncode == 1
-    assert told in refused.stdout
+    assert fault in refused.stdout
     async with open_runtime(world.settings) as runtime:
-        with pytest.raises(SettingsError, match=told):
+        with pytest.raises(SettingsError, match=fault):
             await catch_up(Inbox.of(runtime), Reader(runtime.require_stripe()))
         (found,) = [each async for each in run_checks(runtime, thorough=False) if each.name == "Stripe account"]
-    assert (found.status, found.finding.startswith(told)) == ("failed", True)
+    assert (found.status, found.finding.startswith(fault)) == ("failed", True)
 
 
 def test_reconcile_exits_1_where_the_copy_differs_and_0_once_it_is_repaired(tmp_path, sqlite_url):

@@ -25,17 +25,17 @@ def test_a_price_is_raised_and_who_has_the_old_one_keeps_it(tmp_path, sqlite_url
         before = file.read_text()
         dearer = re.sub(r"(starter_monthly:\n.*\n?\s+amount:) 900", r"\1 950", before)
         file.write_text(dearer.replace("name: Starter\n", "name: First\n"))
-        told = pricing("plan", "prices.yaml", "--check", code=1)
-        assert f"~ price starter_monthly: 950 usd a month, as a new price (who keeps {old}: 1 subscription)" in told
-        assert '~ product prod_NwStarter000001 (Starter): name "Starter" → "First" (who has it: 1 subscription)' in told
+        out = pricing("plan", "prices.yaml", "--check", code=1)
+        assert f"~ price starter_monthly: 950 usd a month, as a new price (who keeps {old}: 1 subscription)" in out
+        assert '~ product prod_NwStarter000001 (Starter): name "Starter" → "First" (who has it: 1 subscription)' in out
         assert world.rows("price", id=old)[0]["lookup_key"] == "starter_monthly"  # a plan changes nothing
 
         pricing("push", "prices.yaml", "--yes")
         (new,) = world.rows("price", lookup_key="starter_monthly")
         assert (new["unit_amount"], world.rows("price", id=old)[0]["active"]) == (950, False)
         assert '"eur"' in new["currency_options"]
-        kept = world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["items"]["data"][0]["price"]
-        assert (kept["id"], kept["unit_amount"]) == (old, 900)
+        price = world.stripe("GET", f"/v1/subscriptions/{bought['id']}")["items"]["data"][0]["price"]
+        assert (price["id"], price["unit_amount"]) == (old, 900)
 
         file.write_text('features: {"\\e[2J": x}')  # which would clear the terminal
         assert "+ feature \ufffd[2J\n" in pricing("plan", "prices.yaml")

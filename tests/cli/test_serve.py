@@ -56,8 +56,8 @@ def test_a_good_start_says_address_version_mode_and_database_without_the_passwor
 
 def test_who_only_starts_workers_does_not_import_what_they_run():
     heavy = {"gateway.app", "gateway.db", "gateway.settings", "sqlalchemy", "graphql", "strawberry", "pydantic"}
-    told = f"import gateway.cli.serve, sys; print(*sorted({heavy} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True).stdout == "\n"
+    program = f"import gateway.cli.serve, sys; print(*sorted({heavy} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 @pytest.mark.parametrize("key", ["abc", "whsec_x", "pk_test_x", "pk_live_x"])

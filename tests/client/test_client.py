@@ -161,9 +161,9 @@ def test_the_blocks_of_its_page_run(shop, monkeypatch, request):
     for block in blocks("python", "python"):
         exec(block, page)  # noqa: S102 - the page's own
     price = price_id(shop, "starter_monthly")
-    told = {"features": "projects, tokens", "limit_tokens": "100", "use_tokens": "counter"}
+    metadata = {"features": "projects, tokens", "limit_tokens": "100", "use_tokens": "counter"}
     plan = shop.stripe("GET", f"/v1/prices/{price}")["product"]
-    shop.stripe("POST", f"/v1/products/{plan}", **{f"metadata[{key}]": text for key, text in told.items()})
+    shop.stripe("POST", f"/v1/products/{plan}", **{f"metadata[{key}]": text for key, text in metadata.items()})
     shop.eventually(lambda: "use_tokens" in str(shop.rows("product", id=plan)[0]["meta"]))
     assert page["buy"]("grace", price).startswith(shop.stripe_url)
     assert (page["export"]("grace"), page["plan_of"]("nobody")) == ("Please choose a plan with projects.", None)

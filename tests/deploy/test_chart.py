@@ -63,8 +63,8 @@ def fault(tmp_path_factory):
         command = [sys.executable, "-m", "kubernetes_validate", "--strict", "-k", version, file]
         environment = {**os.environ, "PYTHONPATH": str(folder)}
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-        told = done.stdout + done.stderr
-        return None if told.count(" passed for resource ") == len(manifests) else told
+        output = done.stdout + done.stderr
+        return None if output.count(" passed for resource ") == len(manifests) else output
 
     return run
 
@@ -144,9 +144,9 @@ def test_its_pods_have_no_rights_a_read_only_root_and_secrets_by_reference(helm)
     ],
 )
 def test_what_is_missing_unknown_or_secret_is_refused(helm, values, said):
-    well, told = helm("template", "shop", str(CHART), **GIVEN | values)
+    well, output = helm("template", "shop", str(CHART), **GIVEN | values)
     assert not well
-    assert said in told
+    assert said in output
 
 
 def test_the_settings_that_the_values_name_are_there():

@@ -44,9 +44,9 @@ async def days_pass(page: Page, gateway_dev, days: float, *, until: str) -> None
     """Move Stripe's clock on, and look at the account again when its webhooks have come."""
     clock = f"{gateway_dev.stripe_url}/_sandbox/clock/advance"
     gateway_dev.client.post(clock, json={"by": int(days * 86_400)}).raise_for_status()
-    told = {event["id"] for event in at_stripe(gateway_dev, "events") if event["type"].startswith("invoice.")}
+    invoiced = {event["id"] for event in at_stripe(gateway_dev, "events") if event["type"].startswith("invoice.")}
     gateway_dev.eventually(
-        lambda: told <= {row["id"] for row in gateway_dev.rows("event") if row["status"] != "pending"}
+        lambda: invoiced <= {row["id"] for row in gateway_dev.rows("event") if row["status"] != "pending"}
     )
     gateway_dev.eventually(lambda: [row["status"] for row in gateway_dev.rows("subscription")], [until])
     await page.reload()
@@ -56,8 +56,8 @@ def in_use(gateway_dev, mutation: str, **given) -> None:
     """What the application's back end tells the gateway about Ada."""
     kind = mutation[0].upper() + mutation[1:]
     document = f"mutation($input: {kind}Input!) {{ {mutation}(input: $input) {{ userErrors {{ code }} }} }}"
-    told = gateway_dev.data(document, {"input": {"externalId": "user_ada", **given}}, SERVICE)
-    assert told[mutation]["userErrors"] == []
+    answer = gateway_dev.data(document, {"input": {"externalId": "user_ada", **given}}, SERVICE)
+    assert answer[mutation]["userErrors"] == []
 
 
 def seller_plans(gateway_dev, *, seats: int, binding: bool) -> None:

@@ -168,18 +168,18 @@ async def test_what_is_shown_is_live_and_disturbs_nobody_who_reads(page, shop):
 async def test_a_months_report_is_what_the_fields_say_and_goes_into_a_spreadsheet(page, shop):
     query = """query($m: String!) { operator { figures(firstMonth: $m, lastMonth: $m) { waiting
         byCurrency { currency mrr { formatted } customers } } } }"""
-    told = shop.data(query, {"m": MONTH}, {"Authorization": f"Bearer {BOB}"})["operator"]["figures"]["byCurrency"][0]
+    figures = shop.data(query, {"m": MONTH}, {"Authorization": f"Bearer {BOB}"})["operator"]["figures"]["byCurrency"][0]
     await page.get_by_label("Period").select_option("3")
-    await page.get_by_label("Currency").select_option(told["currency"])
+    await page.get_by_label("Currency").select_option(figures["currency"])
     table = page.get_by_role("region", name=re.compile("Amounts in"))
     row = table.locator("tr", has=page.get_by_role("cell", name=MONTH, exact=True))
-    await expect(row).to_contain_text(told["mrr"]["formatted"])
+    await expect(row).to_contain_text(figures["mrr"]["formatted"])
     assert await page.get_by_role("img", name=re.compile(r"^mrr from")).count() == 1
     async with page.expect_download() as caught:
         await page.get_by_role("button", name="CSV").click()
     text = await asyncio.to_thread(Path(await (await caught.value).path()).read_text)
     assert text.startswith("month,currency,mrr,")
-    assert f"{MONTH},{told['currency']}," in text
+    assert f"{MONTH},{figures['currency']}," in text
     await page.get_by_label("Currency").select_option("all together")
     await expect(page.get_by_role("region", name="Amounts in all together")).to_contain_text("€")
 

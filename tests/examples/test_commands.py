@@ -94,7 +94,7 @@ def dev(tmp_path_factory):
     for path in ((ROOT / ".venv") / name for name in ("bin", "lib", "pyvenv.cfg")):
         (folder / ".venv" / path.name).symlink_to(path)
     (folder / ".venv/runtime").touch()
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
+    basis = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "MFLAGS"))}
     own = {
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
         "ARGS": f"--port {ports[0]} --stripe-port {ports[1]}",
@@ -106,12 +106,12 @@ def dev(tmp_path_factory):
     said = folder / "said"
     with said.open("w") as output:
         process = subprocess.Popen(
-            ["bash", "-c", start], cwd=folder, env=kept | own, stdout=output, stderr=output, start_new_session=True
+            ["bash", "-c", start], cwd=folder, env=basis | own, stdout=output, stderr=output, start_new_session=True
         )
         try:
             answering(f"{url}/healthz", process, said.read_text)
             with httpx.Client(timeout=20) as client:
-                yield Dev(folder, url, stripe, kept | {"PATH": own["PATH"], "OPERATOR_TOKEN": OPERATOR}, client)
+                yield Dev(folder, url, stripe, basis | {"PATH": own["PATH"], "OPERATOR_TOKEN": OPERATOR}, client)
         finally:
             os.killpg(process.pid, signal.SIGTERM)
             process.wait(20)
@@ -221,9 +221,9 @@ def test_an_operator_asks_and_so_does_an_assistant(dev):
 
 async def test_an_assistants_configuration_serves_the_tools(dev):
     (configuration,) = blocks("assistants", "json")
-    told = json.loads(dev.filled(configuration, **{"op_…": OPERATOR}))["mcpServers"]["billing"]
-    told["command"] = shutil.which(told["command"], path=dev.environment["PATH"])
-    async with Client(StdioServerParameters(**told)) as client:
+    server = json.loads(dev.filled(configuration, **{"op_…": OPERATOR}))["mcpServers"]["billing"]
+    server["command"] = shutil.which(server["command"], path=dev.environment["PATH"])
+    async with Client(StdioServerParameters(**server)) as client:
         answer = await client.call_tool("find_customers", {"search": "nobody"})
     assert json.loads(answer.content[0].text)["customers"]["nodes"] == []
 
@@ -252,10 +252,10 @@ def test_the_setting_of_an_endpoint_is_one(dev):
     setting, beside_dev = blocks("outbound", "sh")
     (make,) = re.findall(r"Make each secret with `([^`]+)`", (ROOT / "docs/outbound.md").read_text())
     load = 'python -c "from gateway.settings import Settings; print(Settings.load().outbound_endpoints)"'
-    told = dev.run(f"export {setting.strip().replace('whsec_…', f'$({make})')}\n{load}")
-    assert "https://app.example.com/hooks" in told
-    told = dev.run(beside_dev.replace("make dev", load))
-    assert "http://127.0.0.1:3000/hooks" in told
+    out = dev.run(f"export {setting.strip().replace('whsec_…', f'$({make})')}\n{load}")
+    assert "https://app.example.com/hooks" in out
+    out = dev.run(beside_dev.replace("make dev", load))
+    assert "http://127.0.0.1:3000/hooks" in out
 
 
 def test_histories_are_simulated(dev):

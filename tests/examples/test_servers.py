@@ -82,8 +82,8 @@ def test_it_hears_what_is_true_lets_in_who_has_paid_and_counts(example, request)
     world, client, said = example
     price = price_id(world, "starter_monthly")
     plan = world.stripe("GET", f"/v1/prices/{price}")["product"]
-    told = {"features": "tokens, exports", "limit_tokens": "100", "use_tokens": "counter"}
-    world.stripe("POST", f"/v1/products/{plan}", **{f"metadata[{key}]": text for key, text in told.items()})
+    metadata = {"features": "tokens, exports", "limit_tokens": "100", "use_tokens": "counter"}
+    world.stripe("POST", f"/v1/products/{plan}", **{f"metadata[{key}]": text for key, text in metadata.items()})
     world.eventually(lambda: "use_tokens" in str(world.rows("product", id=plan)[0]["meta"]))
     subscribe(world, customer(world, "ada"))
     eventually(lambda: "subscription.activated ada" in said())

@@ -44,7 +44,7 @@ class Application:
 
 
 @contextmanager
-def told(database_url, **options):
+def listening_application(database_url, **options):
     """A gateway that tells an application, and the application."""
     application = Application()
     listener, url = listening()

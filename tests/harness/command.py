@@ -24,7 +24,7 @@ _COMMANDS = {place.partition(":")[0] for place in COMMANDS.values()}
 _FORKS.set_forkserver_preload(
     [*(f"gateway.cli.{module}" for module in sorted(_COMMANDS)), "gateway.app", "gateway.stripe_api.sdk"]
 )
-KEPT = "PATH", "MUTANT_UNDER_TEST", "GATEWAY_COMPILED_EXECUTION"
+INHERITED = "PATH", "MUTANT_UNDER_TEST", "GATEWAY_COMPILED_EXECUTION"
 """What commands find of the tests' environment: the mutant of `make mutants`, and the switch of `make interpreted`."""
 os.environ["COLUMNS"] = "80"  # as wide as terminals are: nothing that matters is cut off; read at the import
 
@@ -46,7 +46,7 @@ class Command:
     Args:
         words: what stands behind `gateway`.
         cwd: the folder it runs in.
-        environment: all that it finds in its environment beside `KEPT`.
+        environment: all that it finds in its environment beside `INHERITED`.
         output: the file that both its streams are added to.
         limit: the largest file that it may write, in bytes.
         typed: what a person types, who has no terminal then.
@@ -61,8 +61,8 @@ class Command:
         limit: int | None = None,
         typed: str = "",
     ) -> None:
-        kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        surroundings = {**kept, **(environment or {})}
+        inherited = {name: os.environ[name] for name in INHERITED if name in os.environ}
+        surroundings = {**inherited, **(environment or {})}
         given = (words, str(cwd), surroundings, str(output), limit, typed)
         self._process: Any = _FORKS.Process(target=_become, args=given)  # no daemon: those may have no processes
         self._process.start()

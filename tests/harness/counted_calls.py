@@ -98,8 +98,8 @@ class History:
     def _after(self, told: Told, state: State) -> State | None:
         """Return the state after what was told; None where it must not have been told then."""
         held = told.hold in state.holds
-        kept = told.hold.amount if told.hold and held else 0
-        more = max(0, told.amount - kept) if told.kind == "commit" else told.amount
+        reserved = told.hold.amount if told.hold and held else 0
+        more = max(0, told.amount - reserved) if told.kind == "commit" else told.amount
         if told.admitted != (told.kind == "release" or more == 0 or sum(state.shown) + more <= self.limit):
             return None
         if not told.admitted:

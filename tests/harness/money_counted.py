@@ -58,11 +58,11 @@ class Counter(Operators):
         given = {"externalId": self.buyer.name, "feature": feature, "amount": amount, **more}
         given["idempotencyKey"] = f"{self.buyer.name}-use-{self.key}"
         with ThreadPoolExecutor(2) as pool:
-            answers = list(pool.map(lambda _: self._told(document, given), range(callers)))
+            answers = list(pool.map(lambda _: self._answer(document, given), range(callers)))
         assert len({(str(each["userErrors"]), each.get("identifier")) for each in answers}) == 1, answers
         return answers[-1]
 
-    def _told(self, document: str, given: dict[str, Any]) -> dict[str, Any]:
+    def _answer(self, document: str, given: dict[str, Any]) -> dict[str, Any]:
         ((answer),) = self.shop.world.data(document, {"input": given}, SERVICE).values()
         return answer
 
@@ -96,14 +96,14 @@ class Counter(Operators):
         assert "FEATURE_NOT_ALLOWED" not in codes or not self._allowed(), answer
         return bool(codes)
 
-    def _check_tokens(self, answer: dict[str, Any], amount: int, before: int, kept: int = 0) -> bool:
-        """Hold what was answered about an amount against the limit; whether it was admitted, or `kept` is held."""
+    def _check_tokens(self, answer: dict[str, Any], amount: int, before: int, reserved: int = 0) -> bool:
+        """Hold what was answered about an amount against the limit; whether it was admitted, or `reserved` is held."""
         refused, now = self._is_refused(answer, "LIMIT_REACHED"), self.shop.now()
         perhaps = sum(each.amount for each in self.tokens)
         perhaps += sum(each.amount for each in self.held.values() if each.until + MARGIN > before)
         if answer["count"]:
             shown = answer["count"]["used"] + answer["count"]["held"]
-            more = kept if refused else amount
+            more = reserved if refused else amount
             assert shown <= min(TOKENS, perhaps + more), f"{shown} is shown, and {perhaps} was taken"
         if refused:
             full = any(each["code"] == "LIMIT_REACHED" for each in answer["userErrors"])
@@ -142,12 +142,12 @@ class Counter(Operators):
         if then == "lapse":
             self.buyer.wait(601)
         elif then == "release":
-            assert self._told(RELEASE, hold)["userErrors"] == []
+            assert self._answer(RELEASE, hold)["userErrors"] == []
             del self.held[hold["holdId"]]
         elif then in {"commit", "more"}:
             actual = amount - 7 if then == "commit" else amount + 7
             mine, before = self.held.pop(hold["holdId"]), self.shop.now()
-            if self._check_tokens(self._told(COMMIT, {**hold, "actual": actual}), actual, before, mine.amount):
+            if self._check_tokens(self._answer(COMMIT, {**hold, "actual": actual}), actual, before, mine.amount):
                 self.tokens.append(Taken(actual, before))
             else:
                 assert then == "more", "what is held was refused"
@@ -170,7 +170,7 @@ class Counter(Operators):
             self.key += 1
             assert self.buyer.spend(1, f"beside-{self.key}") is None, "what is held was spent"
             commit = {"holdId": answer["hold"]["id"], "actual": amount}
-            assert self._told(COMMIT, commit)["userErrors"] == self._told(COMMIT, commit)["userErrors"] == []
+            assert self._answer(COMMIT, commit)["userErrors"] == self._answer(COMMIT, commit)["userErrors"] == []
         left = (self.buyer.account() or {})["credits"]["balance"]
         assert left == before - amount, f"{left} are left of {before} after {amount}"
         self.judge.spend(amount, lots.lots, self.shop.now())
@@ -201,4 +201,4 @@ class Counter(Operators):
     def _set_cap(self, **cap: Any) -> None:
         self.key += 1
         given = {"externalId": self.buyer.name, "idempotencyKey": f"{self.buyer.name}-cap-{self.key}", **cap}
-        assert self._told(CAP, given)["userErrors"] == []
+        assert self._answer(CAP, given)["userErrors"] == []

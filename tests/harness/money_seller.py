@@ -63,8 +63,8 @@ class Seller(RuleBasedStateMachine):
         account = self.buyer.account()
         assert account is not None
         entries = self.shop.world.rows("credit_entry", customer_id=account["id"])
-        kept = self.shop.world.rows("credit_account", customer_id=account["id"])
-        assert sum(each["amount"] for each in entries) == sum(each["balance"] for each in kept)
+        accounts = self.shop.world.rows("credit_account", customer_id=account["id"])
+        assert sum(each["amount"] for each in entries) == sum(each["balance"] for each in accounts)
         return self._read_book(), account["credits"]["balance"]
 
     @rule(share=st.sampled_from([3, 2, 2, 1, 1]))

@@ -327,8 +327,8 @@ class Buyer:
         world, patience = self.world, time.monotonic() + 1.5
         deadline = time.monotonic() + float(os.environ.get("GAME_PATIENCE", "60"))
         while True:
-            told = {each["id"] for each in self.shop.listed("/v1/events")} - self.shop.before
-            missing = told - _known(world, told)
+            happened = {each["id"] for each in self.shop.listed("/v1/events")} - self.shop.before
+            missing = happened - _known(world, happened)
             if not missing and not _pending(world):
                 return
             if missing and time.monotonic() > patience:

@@ -56,11 +56,11 @@ def run(command: Sequence[str | Path], *, cwd: Path | None = None, **environment
         cwd: the folder that it runs in.
         environment: what it finds in its environment besides the path and the home folder.
     """
-    kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     ended = subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**kept, **environment},
+        env={**inherited, **environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -70,8 +70,8 @@ def describe(is_served):
             paths.setdefault(path, {})[method] = {"parameters": query, "responses": answers}
     known = [(kind, _class_of(kind)) for kind in sorted(KINDS.keys() & OBJECT_CLASSES.keys())]
     ways = [{"if": {"properties": {"object": {"const": kind}}}, "then": schemas.ref(cls)} for kind, cls in known]
-    told = {"properties": {"data": {"properties": {"object": {"allOf": ways}}}}}
-    event = {"allOf": [schemas.ref(Event), told]}
+    data = {"properties": {"data": {"properties": {"object": {"allOf": ways}}}}}
+    event = {"allOf": [schemas.ref(Event), data]}
     error = {"type": "object", "required": ["error"], "properties": {"error": schemas.ref(ErrorObject)}}
     return {"paths": paths, "components": {"schemas": {**schemas.found, "error": error, "event": event}}}
 
@@ -169,8 +169,8 @@ class _Schemas:
         if origin is typing.Union:
             literal = any(typing.get_origin(each) is typing.Literal for each in arguments)
             # `Literal[...] | str` says that there may be other values in other versions
-            kept = [each for each in arguments if not (literal and each is str)]
-            return {"anyOf": [self.of(each, names) for each in kept]}
+            others = [each for each in arguments if not (literal and each is str)]
+            return {"anyOf": [self.of(each, names) for each in others]}
         if origin is list:
             return {"type": "array", "items": self.of(arguments[0], names)}
         if origin is ListObject:

@@ -19,9 +19,9 @@ def serving(environment: dict[str, str], port: int | None = None) -> Iterator[tu
     """
     port = port or free_port()
     command = [sys.executable, "-m", "gateway", "serve", "--port", str(port)]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "STRIPE_", "AUTH_"))}
+    rest = {name: value for name, value in os.environ.items() if not name.startswith(("GATEWAY_", "STRIPE_", "AUTH_"))}
     process = subprocess.Popen(
-        command, env={**kept, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command, env={**rest, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
         answering(f"http://127.0.0.1:{port}/healthz", process)

@@ -55,6 +55,6 @@ def applied(world, subject: str) -> None:
     """Wait until every event about a user's customer is here and applied."""
     (row,) = world.rows("customer", external_id=subject)
     events = world.stripe("GET", "/v1/events", limit=100)["data"]
-    told = {each["id"] for each in events if each["data"]["object"].get("customer") == row["id"]}
-    world.eventually(lambda: len(told - {row["id"] for row in world.rows("event")}), 0)
+    happened = {each["id"] for each in events if each["data"]["object"].get("customer") == row["id"]}
+    world.eventually(lambda: len(happened - {row["id"] for row in world.rows("event")}), 0)
     world.eventually(lambda: world.rows("event", status="pending"), [])

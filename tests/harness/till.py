@@ -50,7 +50,7 @@ class Till:
                 self.said = each.problems[0].message
             elif each.hold:
                 self.holds[each.hold.key] = each.hold
-        return [_told(each) for each in found]
+        return [_shown(each) for each in found]
 
     async def use(self, amount: int, key: str = "k") -> str:
         return (await self.do(Consume(self.place, amount, key)))[0]
@@ -84,7 +84,7 @@ def _words(count) -> str:
     return f"{count.used}+{count.held} of {count.limit}, {count.remaining} left"
 
 
-def _told(outcome) -> str:
+def _shown(outcome) -> str:
     if isinstance(outcome, Rejected):
         (problem,) = outcome.problems
         return f"{problem.code.name} {problem.field}"

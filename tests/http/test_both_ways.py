@@ -187,5 +187,5 @@ def test_bytes_that_are_known_are_a_request_only_where_one_begins(world, ports):
 
 def answered_from_memory(world, port):
     """How many access checks a process has answered from memory."""
-    told = world.client.get(f"http://127.0.0.1:{port}/metrics").text
-    return float(re.search(r'cache="access",result="hit"} ([\d.]+)', told)[1])
+    metrics = world.client.get(f"http://127.0.0.1:{port}/metrics").text
+    return float(re.search(r'cache="access",result="hit"} ([\d.]+)', metrics)[1])

@@ -52,8 +52,8 @@ def test_a_delivery_is_taken_and_a_copy_is_known_whatever_way_it_goes(world, con
     for duplicate in (False, True):
         with socket.create_connection(connection.getpeername(), timeout=10) as one:
             one.sendall(head + body)
-            ((status, headers, told),) = answers(one)
-        assert (status, told) == (200, {"received": True, "duplicate": duplicate})
+            ((status, headers, answer),) = answers(one)
+        assert (status, answer) == (200, {"received": True, "duplicate": duplicate})
         assert headers["content-type"] == "application/json"
         assert {"date", "content-length"} < headers.keys()
 
@@ -63,8 +63,8 @@ def test_a_forged_delivery_is_told_so_once_with_the_headers_of_every_answer(worl
     refused = 'gateway_webhooks_refused_total{reason="signature_invalid"}'
     before = counted(world, refused)
     connection.sendall(b"".join(delivery(world, **{**way, "secret": "whsec_of_somebody_else"})))
-    ((status, headers, told),) = answers(connection)
-    assert (status, told["error"]["code"]) == (400, "signature_invalid")
+    ((status, headers, answer),) = answers(connection)
+    assert (status, answer["error"]["code"]) == (400, "signature_invalid")
     assert headers["x-content-type-options"] == "nosniff"
     assert counted(world, refused) == before + 1
 
@@ -100,14 +100,14 @@ def test_requests_that_are_sent_without_waiting_are_answered_in_their_order(worl
     connection.sendall(b"".join(sent))
     found = answers(connection, len(sent))
     assert [status for status, _, _ in found] == [200, 200, 200, 400, 200, 200]
-    assert [told.get("duplicate") for _, _, told in found] == [False, None, False, None, True, False]
+    assert [answer.get("duplicate") for _, _, answer in found] == [False, None, False, None, True, False]
 
 
 def test_a_delivery_may_arrive_byte_by_byte(world, connection):
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     for byte in b"".join(delivery(world)):
         connection.sendall(bytes((byte,)))
-    assert [told for _, _, told in answers(connection)] == [{"received": True, "duplicate": False}]
+    assert [answer for _, _, answer in answers(connection)] == [{"received": True, "duplicate": False}]
 
 
 def test_an_event_whose_sender_hangs_up_is_recorded_all_the_same(world, connection):
@@ -121,10 +121,10 @@ def test_what_cannot_be_recorded_is_told_when_to_come_again(world, connection):
     request = b"".join(delivery(world))
     with world.renamed("event", "away"):
         connection.sendall(request)
-        ((status, headers, told),) = answers(connection)
-    assert (status, told["error"]["code"], headers["retry-after"]) == (503, "not_recorded", "5")
+        ((status, headers, answer),) = answers(connection)
+    assert (status, answer["error"]["code"], headers["retry-after"]) == (503, "not_recorded", "5")
     connection.sendall(request)
-    assert [told for _, _, told in answers(connection)] == [{"received": True, "duplicate": False}]
+    assert [answer for _, _, answer in answers(connection)] == [{"received": True, "duplicate": False}]
 
 
 async def test_a_sender_who_cannot_be_told_keeps_no_other_from_being_told(new_sqlite):
@@ -152,5 +152,5 @@ def test_under_another_server_deliveries_come_by_asgi(world):
     with serve(create_app(world.settings), listener, http="h11"), httpx.Client(base_url=url, timeout=10) as client:
         head, body = delivery(world)
         headers = dict(line.split(": ", 1) for line in head.decode().strip().split("\r\n")[1:])
-        told = [client.post(WEBHOOKS, content=body, headers=headers).json() for _ in range(2)]
-    assert told == [{"received": True, "duplicate": duplicate} for duplicate in (False, True)]
+        answer = [client.post(WEBHOOKS, content=body, headers=headers).json() for _ in range(2)]
+    assert answer == [{"received": True, "duplicate": duplicate} for duplicate in (False, True)]

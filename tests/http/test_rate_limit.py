@@ -157,8 +157,8 @@ def test_links_that_are_read_anew_count_and_beyond_the_rate_the_old_ones_are_sho
         pay(world, opened(world, ada, "starter_monthly"))
         world.advance(to=world.sandbox.clock.now() + 32 * 86_400)
         world.eventually(lambda: len(world.rows("invoice", status="paid")), 2)
-        told = {event["id"] for event in at_stripe(world, "events") if event["type"].startswith("invoice")}
-        world.eventually(lambda: told <= {row["id"] for row in world.rows("event") if row["status"] != "pending"})
+        invoiced = {event["id"] for event in at_stripe(world, "events") if event["type"].startswith("invoice")}
+        world.eventually(lambda: invoiced <= {row["id"] for row in world.rows("event") if row["status"] != "pending"})
         world._execute("UPDATE invoice SET as_of = 1")
         read = "SELECT count(*) FROM invoice WHERE as_of > 1"
         for _ in range(2):

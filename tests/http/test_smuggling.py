@@ -148,8 +148,8 @@ def test_a_genuine_event_is_recorded_whatever_protocol_its_bearer_wants(world, u
     with socket.create_connection(("127.0.0.1", int(world.url.rpartition(":")[2])), timeout=5) as connection:
         connection.sendall(head)
         connection.sendall(body)
-        [(status, _, told)] = responses(connection)
-    assert (status, json.loads(told)) == (200, {"received": True, "duplicate": False})
+        [(status, _, answer)] = responses(connection)
+    assert (status, json.loads(answer)) == (200, {"received": True, "duplicate": False})
     world.eventually(lambda: world.status_of(json.loads(body)), "ignored")
 
 
@@ -162,8 +162,8 @@ def test_a_trailer_is_no_header(world):
         chunks = b"%x\r\n%b\r\n0\r\n%b\r\n\r\n" % (len(body), body, trailer)
         with socket.create_connection(("127.0.0.1", int(world.url.rpartition(":")[2])), timeout=5) as connection:
             connection.sendall(head + b"X-Forwarded-For: 203.0.113.7\r\n\r\n" + chunks)
-            [(status, _, told)] = responses(connection)
-            return status, json.loads(told)
+            [(status, _, answer)] = responses(connection)
+            return status, json.loads(answer)
 
     token = world.token("ada")["Authorization"].encode()
     assert ask(b"Authorization: " + token) == (200, {"data": {"viewer": None}})

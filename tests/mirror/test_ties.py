@@ -158,21 +158,21 @@ def seconds(draw):
 @given(seconds(), st.booleans())
 def test_whatever_the_order_of_arrival_the_last_state_of_a_second_is_known_in_the_end(walk, known_before):
     states, arrivals = walk
-    creation = any(told.created for told in arrivals)
+    creation = any(change.created for change in arrivals)
     row = None if creation or not known_before else name(states[0])
     tied = row is None  # what was known before is of an earlier second
     reads = 0
-    for place, told in enumerate(arrivals):
+    for place, change in enumerate(arrivals):
         if row is None or (not tied and known_before):
-            row, tied, known_before = told.after, True, False
+            row, tied, known_before = change.after, True, False
             continue
-        if row == told.after:
+        if row == change.after:
             continue
-        order = decide("customer", told, row, arrivals[:place])
+        order = decide("customer", change, row, arrivals[:place])
         if order is OPEN:
             row, reads = name(states[-1]), reads + 1
         elif order is LATER:
-            row = told.after
+            row = change.after
     if len(set(states)) == len(states) and len(arrivals) == 2:
         assert reads == 0
     assert row == name(states[-1])

@@ -21,7 +21,7 @@ from gateway.mirror.sync import Change, Mirror
 from gateway.outbound import outbox
 from gateway.runtime import EFFECTS
 from gateway.settings import Settings
-from harness.application import OLD, told
+from harness.application import OLD, listening_application
 from harness.command import run
 from harness.databases import both_connections, both_databases, postgres_later
 from harness.gateway import listening, make_world, serve
@@ -30,7 +30,7 @@ from harness.subscriptions import agrees, customer, settled, subscribe
 
 @pytest.fixture
 def both(database_url):
-    with told(database_url) as made:
+    with listening_application(database_url) as made:
         yield made
 
 
@@ -94,26 +94,26 @@ def test_a_bank_debit_that_is_processing_is_not_told_as_failed_and_each_failure_
     invoice = world.stripe("GET", f"/v1/invoices/{paid['id']}") | {"id": "in_debit", "status": "open"}
     now = int(time.time())
 
-    def told():
+    def messages():
         quiet(world)
         return receiver.types(ada).count("invoice.failed")
 
     processing = invoice | {"attempt_count": 1, "amount_paid": 0}
     world.deliver(world.event("invoice.finalized", invoice | {"attempt_count": 0}, created=now))
     world.deliver(world.event("invoice.updated", processing, created=now + 1))  # counted when it begins
-    assert told() == 0
+    assert messages() == 0
     world.deliver(world.event("invoice.payment_failed", processing, created=now + 100))
     world.eventually(lambda: receiver.types(ada).count("invoice.failed"), 1)
     world.deliver(world.event("invoice.payment_failed", processing, created=now + 100))  # the same, under another id
     world.deliver(world.event("invoice.updated", processing, created=now + 101))
     world.deliver(world.event("invoice.updated", processing | {"attempt_count": 2}, created=now + 200))
-    assert told() == 1
+    assert messages() == 1
     world.deliver(world.event("invoice.payment_failed", processing | {"attempt_count": 2}, created=now + 300))
     world.eventually(lambda: receiver.types(ada).count("invoice.failed"), 2)
     paid = processing | {"attempt_count": 3, "status": "paid"}
     world.deliver(world.event("invoice.paid", paid, created=now + 500))
     world.deliver(world.event("invoice.payment_failed", processing | {"attempt_count": 3}, created=now + 400))  # late
-    assert told() == 2
+    assert messages() == 2
 
 
 @both_connections
@@ -303,7 +303,7 @@ def test_a_paid_subscription_that_is_canceled_at_once_keeps_access_to_the_end_of
 @postgres_later
 def test_a_subscription_that_is_canceled_with_nothing_paid_ends_access_at_once(database_url):
     month_ago = int(time.time()) - 33 * 86_400
-    with told(database_url, clock=month_ago) as (world, receiver):
+    with listening_application(database_url, clock=month_ago) as (world, receiver):
         ada = customer(world, "ada")
         made = subscribe(world, ada)
         decline_from_now_on(world, ada, made["id"])
@@ -354,8 +354,8 @@ def test_two_gateways_that_look_at_many_customers_at_once_tell_each_change_once(
     rows = ", ".join(f"('{each}', 'ACTIVE', '2020-01-01')" for each in ids)
     with world.twin():
         world._execute(f"INSERT INTO access_watch (customer_id, last_notified, check_at) VALUES {rows}")  # noqa: S608 - our own
-        told = lambda: [row["customer_id"] for row in world.rows("outbox_message", type="access.changed")]  # noqa: E731
-        world.eventually(lambda: len(told()) >= len(ids), seconds=30)  # a claimed row is not due, and not told yet
+        notified = lambda: [row["customer_id"] for row in world.rows("outbox_message", type="access.changed")]  # noqa: E731
+        world.eventually(lambda: len(notified()) >= len(ids), seconds=30)  # a claimed row is not due, and not told yet
     assert sorted(row["customer_id"] for row in world.rows("outbox_message", type="access.changed")) == ids
 
 
@@ -369,7 +369,7 @@ def test_who_was_there_before_the_endpoint_is_remembered_in_silence_and_told_of_
         ends = int(time.time()) + HOUR
         fail_the_renewal(before, made, grace_ends=ends)
         agrees(before, "subscription", {**made, "status": "past_due"})
-    with told(database_url, fill=False) as (world, receiver):
+    with listening_application(database_url, fill=False) as (world, receiver):
         world.eventually(lambda: [row for row in world.rows("access_watch") if row["last_notified"] is None], [])
         world.eventually(lambda: len(world.rows("access_watch")), 2)
         assert receiver.taken == []

@@ -7,14 +7,14 @@ import pytest
 from gateway.models.mirrored import PaymentMethod
 from gateway.outbound.reminders import remind_of_cards
 from harness import rows
-from harness.application import told
+from harness.application import listening_application
 from harness.databases import both_databases
 from harness.subscriptions import customer, subscribe
 
 
 @pytest.fixture
 def both(database_url):
-    with told(database_url) as made:
+    with listening_application(database_url) as made:
         yield made
 
 

@@ -215,8 +215,8 @@ def test_a_thousand_prices_cost_what_the_invoices_of_their_subscriptions_say():
             line = {"subscription_details[items][0][price]": made["id"]}
             line["subscription_details[items][0][quantity]"] = quantity
             total = call("invoices/create_preview", customer=buyer, currency=currency, **line)["total"]
-            told = amount_for(Price(id=made["id"], as_of=0, **columns.price(made)), quantity, currency)
-            if told != total:
-                differing.append((said, quantity, currency, told, total))
+            amount = amount_for(Price(id=made["id"], as_of=0, **columns.price(made)), quantity, currency)
+            if amount != total:
+                differing.append((said, quantity, currency, amount, total))
     assert differing == []
     assert len(cases) >= 1000

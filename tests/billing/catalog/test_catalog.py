@@ -257,15 +257,15 @@ def test_a_plan_tells_what_pricing_pages_work_out_by_hand(shop):
         monthlyEquivalent { amount } savingPercent product { highlighted callToAction startingAt { amount } }
         price { customAmount transformQuantity { divideBy round } } } }"""
 
-    def told(name: str) -> dict:
+    def selected(name: str) -> dict:
         return shop.data(query, {"id": shop.ids[name]})["plan"]
 
-    year, tiered = told("pro_year"), told("tiered")
+    year, tiered = selected("pro_year"), selected("tiered")
     assert (year["one"], year["many"]) == ({"amount": 20_000}, {"amount": 240_000, "currency": "USD"})
     assert (year["monthlyEquivalent"], year["savingPercent"]) == ({"amount": 1667}, 16)
     assert year["product"] == {"highlighted": False, "callToAction": None, "startingAt": {"amount": 1667}}
     assert year["price"] == {"customAmount": False, "transformQuantity": None}
-    assert told("pro_month")["savingPercent"] is None
+    assert selected("pro_month")["savingPercent"] is None
     assert (tiered["one"], tiered["many"]["amount"]) == ({"amount": 700}, 106)
     assert (tiered["monthlyEquivalent"], tiered["savingPercent"]) == ({"amount": 58}, 94)
     euros = "{ pricing(currency: EUR) { products { plans { id amountFor(quantity: 2) { amount currency } } } } }"

@@ -32,9 +32,9 @@ def no_such_currency(catalogue):
 )
 def test_what_was_shown_is_compared_with_what_there_is(shown, rows, unchanged):
     after = BEFORE.changed([], rows, version=2, as_of=NOW)
-    told = [Shown(plan(each), mark_of(plan(each)(BEFORE))) for each in shown]
-    assert is_unchanged(told, BEFORE)
-    assert is_unchanged(told, after) is unchanged
+    marks = [Shown(plan(each), mark_of(plan(each)(BEFORE))) for each in shown]
+    assert is_unchanged(marks, BEFORE)
+    assert is_unchanged(marks, after) is unchanged
 
 
 def test_what_can_be_shown_no_longer_has_changed():

@@ -92,9 +92,9 @@ async def test_what_costs_nothing_is_started_as_stripe_previews_it(start, script
     made = start()
     state = await made.start(ADA, request_)
     assert (state.subscription.id, state.subscription.status, made.closed) == ("sub_1", "active", ["ada"])
-    (told,) = written(scripted)
-    key = told.pop(f"metadata[{KEY}]")
-    assert told == {"customer": "cus_1", **HOW, **sent}
+    (params,) = written(scripted)
+    key = params.pop(f"metadata[{KEY}]")
+    assert params == {"customer": "cus_1", **HOW, **sent}
     assert scripted.keys[-1] == key
     assert None not in scripted.keys
     assert key.startswith("start-") or len(key) > 20
@@ -113,7 +113,7 @@ async def test_a_key_starts_one_and_another_another(start, scripted):
     for key in ("k", None):
         scripted.forget("POST", PATH)
         await begun(made, scripted, key)
-    first, *others = (told[f"metadata[{KEY}]"] for told in written(scripted))
+    first, *others = (params[f"metadata[{KEY}]"] for params in written(scripted))
     assert first.startswith("start-")
     scripted.forget("POST", PATH)
     again = await made.start(ADA, ask("nothing", idempotency_key="k"))
@@ -127,8 +127,8 @@ async def begun(made: FreeStart, scripted, key: str | None) -> None:
 
 
 def ended(scripted) -> dict:
-    told = scripted.calls[-1][2][f"metadata[{KEY}]"]
-    return {**theirs(status="canceled", metadata={KEY: told}), "id": f"sub_{told[-6:]}"}
+    previous_key = scripted.calls[-1][2][f"metadata[{KEY}]"]
+    return {**theirs(status="canceled", metadata={KEY: previous_key}), "id": f"sub_{previous_key[-6:]}"}
 
 
 REFUSED = {

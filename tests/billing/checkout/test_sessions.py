@@ -104,9 +104,9 @@ async def test_a_session_is_opened_with_whose_it_is(sessions, fill, database, sc
     assert (opened.id, opened.external_id, opened.guest) == ("cs_1", external_id, external_id is None)
     assert scripted.calls == [("POST", PATH, ASKED)]
     assert scripted.keys == [f"intent_1-{digest_of(ASKED)[:16]}"]
-    kept = await rows(database, INTENTS)
-    assert (kept["intent_1"]["session_id"], kept["intent_1"]["parameters_digest"]) == ("cs_1", digest_of(ASKED))
-    assert kept["intent_2"]["session_id"] is None
+    stored = await rows(database, INTENTS)
+    assert (stored["intent_1"]["session_id"], stored["intent_1"]["parameters_digest"]) == ("cs_1", digest_of(ASKED))
+    assert stored["intent_2"]["session_id"] is None
     other = (await rows(database, SESSIONS))["cs_0"]
     assert (other["external_id"], other["guest"]) == (None, False)
 
@@ -146,8 +146,8 @@ async def test_an_open_one_is_given_again_or_closed(sessions, fill, database, sc
     found = await sessions.open_or_reuse(intent(), ASKED, "ada", {"cs_1": known}, agree)
     assert (found.id, found.external_id) == (given, "ada")
     assert sorted(call[:2] for call in scripted.calls) == sorted(calls)
-    kept = (await rows(database, INTENTS))["intent_1"]
-    assert (kept["session_id"], kept["parameters_digest"]) == (given, SAME)
+    stored = (await rows(database, INTENTS))["intent_1"]
+    assert (stored["session_id"], stored["parameters_digest"]) == (given, SAME)
 
 
 @pytest.mark.parametrize("known", [SAME, "other"])
@@ -195,8 +195,8 @@ async def test_what_must_not_be_given_is_closed(sessions, fill, database, script
     with pytest.raises(error):
         await sessions.open_or_reuse(given := intent(), ASKED, "ada", {}, confirm)
     assert ("POST", f"{PATH}/cs_2/expire") in [call[:2] for call in scripted.calls]
-    kept = await sessions.get("cs_2")
-    assert (kept.status, kept.external_id) == ("expired" if closes else "open", "ada")
+    stored = await sessions.get("cs_2")
+    assert (stored.status, stored.external_id) == ("expired" if closes else "open", "ada")
     assert await sessions.open_of("ada") == ({} if closes else {"cs_2": None}), "the next checkout closes it"
     (renewed,) = (await rows(database, INTENTS)).values()
     assert (renewed["id"], renewed["key"], renewed["session_id"]) == (given.id, "intent_1", None)

@@ -91,11 +91,11 @@ def test_nor_by_a_user_who_takes_the_address_in_stripes_portal(world):
     assert world.stripe("GET", f"/v1/subscriptions/{bought['subscription']['id']}")["status"] == "trialing"
 
 
-@pytest.mark.parametrize("told", [{}, {"customerEmail": "ada@example.com"}])
-def test_where_the_settings_allow_it_each_guest_has_a_trial(sqlite_url, told):
+@pytest.mark.parametrize("given", [{}, {"customerEmail": "ada@example.com"}])
+def test_where_the_settings_allow_it_each_guest_has_a_trial(sqlite_url, given):
     with make_world(sqlite_url, allow_repeat_trials=True) as world:
         for _ in range(2):
-            pay(world, opened(world, None, TRIAL, **told))
+            pay(world, opened(world, None, TRIAL, **given))
         world.eventually(lambda: [row["status"] for row in world.rows("subscription")], ["trialing"] * 2)
         world.eventually(lambda: world.rows("event", status="pending"), [])
         assert statuses(world) == ["trialing"] * 2

@@ -88,15 +88,15 @@ class Between:
 
             def answer(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                kept = {key: value for key, value in self.headers.items() if key.lower() not in {"host", "connection"}}
+                sent = {key: value for key, value in self.headers.items() if key.lower() not in {"host", "connection"}}
                 writes = self.command == "POST"  # it happens before what is written, and after what is read
                 if not writes:
-                    found = httpx.request(self.command, f"{target}{self.path}", content=body, headers=kept, timeout=20)
+                    found = httpx.request(self.command, f"{target}{self.path}", content=body, headers=sent, timeout=20)
                 if between.path and self.path.startswith(between.path):
                     between.path = ""
                     between.happens()
                 if writes:
-                    found = httpx.request(self.command, f"{target}{self.path}", content=body, headers=kept, timeout=20)
+                    found = httpx.request(self.command, f"{target}{self.path}", content=body, headers=sent, timeout=20)
                 self.send_response(found.status_code)
                 for key, value in found.headers.items():
                     if key.lower() not in {"content-length", "transfer-encoding", "connection", "content-encoding"}:

@@ -87,35 +87,35 @@ async def till(sqlite_url):
     await database.close()
 
 
-async def told(till) -> list[tuple]:
+async def notifications(till) -> list[tuple]:
     data = [json.loads(row["payload"])["data"] for row in await till.rows(OutboxMessage)]
     return [(each["feature"], each["threshold"], each["used"], each["limit"]) for each in data]
 
 
 async def test_the_application_is_told_once_for_each_period_threshold_and_limit(till):
     for amount in (79, 1, 1, 18, 1):
-        await till.use(amount, f"k{amount}{len(await told(till))}")
+        await till.use(amount, f"k{amount}{len(await notifications(till))}")
     await till.use(1, "refused")
-    assert await told(till) == [("tokens", 80, 80, 100), ("tokens", 100, 100, 100)]
+    assert await notifications(till) == [("tokens", 80, 80, 100), ("tokens", 100, 100, 100)]
     message = json.loads((await till.rows(OutboxMessage))[0]["payload"])
     assert (message["type"], message["data"]["resetsAt"]) == ("usage.threshold", PERIOD[1].isoformat())
     (counter,) = await till.rows(UsageCounter)
     assert (counter["alerted"], counter["alerted_of"]) == (100, 100)
     till.place = place(limit=120)
     await till.use(1, "more")
-    assert (await told(till))[2:] == [("tokens", 80, 101, 120)]
+    assert (await notifications(till))[2:] == [("tokens", 80, 101, 120)]
     till.place = place(limit=100)
     await till.use(1, "less")
-    assert len(await told(till)) == 3  # of this limit it was told
+    assert len(await notifications(till)) == 3  # of this limit it was told
     till.later(86_400 * 28)
     await till.use(100, "next")
-    assert (await told(till))[3:] == [("tokens", 80, 100, 100), ("tokens", 100, 100, 100)]
+    assert (await notifications(till))[3:] == [("tokens", 80, 100, 100), ("tokens", 100, 100, 100)]
 
 
 async def test_a_customer_has_thresholds_of_their_own(till):
     await till.database.transaction(lambda connection: put(connection, UsageControl(customer_id="cus_1", alerts=[10])))
     await till.use(100)
-    assert await told(till) == [("tokens", 10, 100, 100)]
+    assert await notifications(till) == [("tokens", 10, 100, 100)]
 
 
 async def test_nothing_is_used_that_costs_more_than_the_cap(till):
@@ -175,7 +175,7 @@ async def test_what_is_used_and_held_of_another_meter_is_under_the_cap_too(till)
 
 
 async def test_controls_are_set_once_for_a_key(till):
-    told = []
+    messages = []
 
     async def setting(actor: str | None = None, key: str = "k", **wanted) -> str:
         controls = Controls(**wanted)
@@ -183,7 +183,7 @@ async def test_controls_are_set_once_for_a_key(till):
         try:
             await set_controls(till.database, customer(external_id="ada", currency="usd"), controls, action)
         except Rejected as rejected:
-            told.append(rejected.problems[0].message)
+            messages.append(rejected.problems[0].message)
             return f"{rejected.problems[0].code.name} {rejected.problems[0].field}"
         return "set"
 
@@ -193,7 +193,7 @@ async def test_controls_are_set_once_for_a_key(till):
         assert await setting(spend_cap=bad, currency="usd") == "AMOUNT_INVALID spendCap"
     for bad in ({}, {"currency": "eur"}):
         assert await setting(spend_cap=5, **bad) == "CURRENCY_NOT_OFFERED currency"
-        assert told.pop().endswith(": USD"), "a person reads which one to give"
+        assert messages.pop().endswith(": USD"), "a person reads which one to give"
     assert await setting("a" * 201) == "TEXT_TOO_LONG actor"
     assert await setting(key="least", alerts=tuple(range(1, 11)), spend_cap=0, currency="usd") == "set"
     (row,) = await till.rows(UsageControl)

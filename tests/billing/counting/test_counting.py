@@ -24,8 +24,8 @@ ACCESS = """{ viewer { access(feature: "tokens") { allowed reason limit used rem
 def sold(world, lookup_key: str = "starter_monthly", **meta: str) -> None:
     """Let the product of a plan of the sample catalogue have a counted feature."""
     product = world.stripe("GET", f"/v1/prices/{price_id(world, lookup_key)}")["product"]
-    told = {"features": "projects, tokens", "limit_tokens": "100", "use_tokens": "counter", **meta}
-    world.stripe("POST", f"/v1/products/{product}", **{f"metadata[{key}]": text for key, text in told.items()})
+    metadata = {"features": "projects, tokens", "limit_tokens": "100", "use_tokens": "counter", **meta}
+    world.stripe("POST", f"/v1/products/{product}", **{f"metadata[{key}]": text for key, text in metadata.items()})
     world.eventually(lambda: "use_tokens" in str(world.rows("product", id=product)[0]["meta"]))
 
 

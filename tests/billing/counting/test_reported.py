@@ -50,7 +50,7 @@ async def rows(database, model) -> list[dict]:
     return [dict(row) for row in found]
 
 
-async def told(database) -> list[tuple]:
+async def notifications(database) -> list[tuple]:
     data = [json.loads(row["payload"])["data"] for row in await rows(database, OutboxMessage)]
     return [(each["externalId"], each["feature"], each["threshold"], each["used"], each["limit"]) for each in data]
 
@@ -59,7 +59,7 @@ async def told(database) -> list[tuple]:
 async def test_what_is_reported_is_told_of_once_whoever_reports_and_consumes_at_a_time(counted):
     features, database = counted
     await features.report([("", Report("ada", "calls", 79, "first")), ("", Report("bob", "calls", 500, "his"))])
-    assert await told(database) == []
+    assert await notifications(database) == []
 
     def reported(place: int):
         return features.report([("", Report("ada", "calls", 1, f"r{place // 2}"))])
@@ -68,11 +68,11 @@ async def test_what_is_reported_is_told_of_once_whoever_reports_and_consumes_at_
         return features.consume("ada", "tokens", 1, f"c{place // 2}")
 
     await asyncio.gather(*(each(place) for place in range(12) for each in (reported, consumed)))
-    ((*told_of, used, limit),) = await told(database)
-    assert (told_of, 80 <= used <= 91, limit) == (["ada", "tokens", 80], True, 100)
+    ((*first, used, limit),) = await notifications(database)
+    assert (first, 80 <= used <= 91, limit) == (["ada", "tokens", 80], True, 100)
     await features.report([("", Report("ada", "calls", 20, "last"))])
     await features.report([("", Report("ada", "calls", 20, "last"))])
-    assert (await told(database))[1:] == [("ada", "tokens", 100, 111, 100)]
+    assert (await notifications(database))[1:] == [("ada", "tokens", 100, 111, 100)]
     (counter,) = await rows(database, UsageCounter)
     assert (counter["customer_id"], counter["name"], counter["used"]) == ("cus_1", "calls", 111)
 
@@ -82,7 +82,7 @@ async def test_what_is_reported_is_told_at_the_customers_own_thresholds(counted)
     own = UsageControl(customer_id="cus_1", alerts=[10])
     await database.transaction(lambda connection: put(connection, own))
     await features.report([("", Report("ada", "calls", 90, "first"))])
-    assert await told(database) == [("ada", "tokens", 10, 90, 100)]
+    assert await notifications(database) == [("ada", "tokens", 10, 90, 100)]
 
 
 async def test_what_no_feature_counts_is_refused_where_there_is_no_such_meter(counted):
@@ -90,4 +90,4 @@ async def test_what_no_feature_counts_is_refused_where_there_is_no_such_meter(co
     with pytest.raises(Rejected) as raised:
         await features.report([("", Report("ada", "calls", 90, "a")), ("", Report("ada", "tea", 1, "b"))])
     assert [problem.code.name for problem in raised.value.problems] == ["METER_NOT_FOUND"]
-    assert await told(database) == []
+    assert await notifications(database) == []

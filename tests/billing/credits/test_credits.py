@@ -122,9 +122,9 @@ def test_a_hundred_spends_at_once_spend_what_is_there_and_no_more(world):
 def test_the_same_key_at_the_same_moment_spends_once(world):
     give(world, "ada", credits=70)
     world.eventually(lambda: balance(world, "ada"), 70)
-    told = {"reason": "a picture", "metadata": [{"key": "job", "value": "7"}]}
+    details = {"reason": "a picture", "metadata": [{"key": "job", "value": "7"}]}
     with ThreadPoolExecutor(10) as pool:
-        answers = list(pool.map(lambda _: spend(world, "ada", 20, "job-7", **told), range(20)))
+        answers = list(pool.map(lambda _: spend(world, "ada", 20, "job-7", **details), range(20)))
     assert {answer["entry"]["id"] for answer in answers} == {answers[0]["entry"]["id"]}
     assert answers[0]["entry"] | {"id": ""} == {
         "id": "",
@@ -135,7 +135,7 @@ def test_the_same_key_at_the_same_moment_spends_once(world):
         "metadata": [{"key": "job", "value": "7"}],
     }
     assert balance(world, "ada") == 50
-    other = spend(world, "ada", 21, "job-7", **told)
+    other = spend(world, "ada", 21, "job-7", **details)
     assert (other["entry"], other["userErrors"][0]["code"]) == (None, "IDEMPOTENCY_KEY_REUSED")
 
 
@@ -162,8 +162,8 @@ def test_a_subscriptions_credits_last_a_period_unless_they_roll_over(world):
     terms = {"product": product, "currency": "usd", "unit_amount": 500, "recurring[interval]": "month"}
     plain = world.stripe("POST", "/v1/prices", **terms, **{"metadata[credits]": 10})["id"]
     rolling = {"metadata[credits]": 10, "metadata[credits_rollover]": "true"}
-    kept = world.stripe("POST", "/v1/prices", **terms, **rolling)["id"]
-    for subject, price in (("ada", plain), ("bob", kept)):
+    rolled_over = world.stripe("POST", "/v1/prices", **terms, **rolling)["id"]
+    for subject, price in (("ada", plain), ("bob", rolled_over)):
         who = customer(world, subject)
         (method, *_) = world.stripe("GET", "/v1/payment_methods", customer=who)["data"]
         card = {"default_payment_method": method["id"], "items[0][price]": price}

@@ -88,8 +88,8 @@ async def test_the_least_and_the_most_that_is_given_are_kept_in_the_log(database
     await given(database, "most", 10**12, FUTURE, kind="ai")
     most, least = (await AuditLog(database).page(10, None)).rows
     assert least.input == {"amount": 1, "reason": "r" * 500, "expires_at": None}
-    told = {"amount": 10**12, "reason": "for the outage", "expires_at": FUTURE.isoformat(), "kind": "ai"}
-    assert most.input == told
+    expected = {"amount": 10**12, "reason": "for the outage", "expires_at": FUTURE.isoformat(), "kind": "ai"}
+    assert most.input == expected
 
 
 async def test_gifts_pay_a_debt_first_run_out_and_are_spent_in_this_order(database):

@@ -88,15 +88,15 @@ def test_what_is_told_of_a_kind_names_the_customer_the_purchase_and_the_kind(con
 
 
 @pytest.mark.parametrize(
-    ("kind", "told"),
+    ("kind", "expected"),
     [("grant", "credits.granted"), ("restore", "credits.granted"), ("revoke", "credits.revoked"), ("expire", None)],
 )
-def test_what_the_application_is_told_of(connection, kind, told):
+def test_what_the_application_is_told_of(connection, kind, expected):
     mine = account(connection)
     for _ in range(2):  # a lot is granted once
         mine.append(kind, 1, lot_id="a")
     found = connection.execute(sa.select(MESSAGES.c.type, MESSAGES.c.payload)).all()
-    assert [row.type for row in found] == [told] * {"grant": 1, "expire": 0}.get(kind, 2)
+    assert [row.type for row in found] == [expected] * {"grant": 1, "expire": 0}.get(kind, 2)
     assert all('"purchaseId":null' in row.payload for row in found), "of a gift"
 
 

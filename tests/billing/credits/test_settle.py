@@ -267,7 +267,7 @@ def test_each_customers_account_is_its_own(connection):
 PAID = {"status": "paid"}
 
 
-def told(connection: sa.Connection, kind: str, id: str, *, created: bool = False, **columns) -> list[tuple[str, int]]:
+def booked(connection: sa.Connection, kind: str, id: str, *, created: bool = False, **columns) -> list[tuple[str, int]]:
     settlement.on_write(connection, [Written(kind, id, columns, created)])
     return amounts(connection)
 
@@ -308,7 +308,7 @@ MONTHS, PACK = [("grant", 100)], [("grant", 10)]
     ],
 )
 def test_what_is_written_settles_the_purchases_that_it_is_about(bought, kind, id, columns, granted):
-    assert told(bought, kind, id, **columns) == granted
+    assert booked(bought, kind, id, **columns) == granted
 
 
 def test_several_rows_at_once(bought):
@@ -330,11 +330,11 @@ def test_nothing_is_nothing(bought):
 
 
 def test_a_lost_dispute_takes_back(bought):
-    told(bought, "invoice", "in_1", **PAID)
+    booked(bought, "invoice", "in_1", **PAID)
     put(bought, dispute("dp_1", "ch_1", 900))
-    assert told(bought, "dispute", "dp_1", charge_id="ch_1", payment_intent_id=None) == [*MONTHS, ("revoke", -100)]
+    assert booked(bought, "dispute", "dp_1", charge_id="ch_1", payment_intent_id=None) == [*MONTHS, ("revoke", -100)]
     change(bought, table_for(Dispute), "dp_1", status="won")
-    found = told(bought, "dispute", "dp_1", charge_id="ch_1", payment_intent_id=None)
+    found = booked(bought, "dispute", "dp_1", charge_id="ch_1", payment_intent_id=None)
     assert found == [*MONTHS, ("revoke", -100), ("restore", 100)]
 
 
@@ -350,7 +350,7 @@ def test_a_lost_dispute_takes_back(bought):
     ],
 )
 def test_a_subscription_that_has_ended_or_begins_with_a_trial_settles_its_last_invoice(bought, columns, created, looks):
-    assert told(bought, "subscription", "sub_1", created=created, **columns) == (MONTHS if looks else [])
+    assert booked(bought, "subscription", "sub_1", created=created, **columns) == (MONTHS if looks else [])
 
 
 def test_of_a_subscription_the_invoice_that_was_made_last_counts(connection):
@@ -361,6 +361,6 @@ def test_of_a_subscription_the_invoice_that_was_made_last_counts(connection):
     put(connection, invoice("in_d", line(-3, 27, subscription_item="si_2"), days=-2, subscription_id="sub_2"))
     ended = {"customer_id": "cus_1", "currency": "usd", "created": at(-300), "start_date": at(-300)}
     put(connection, Subscription(id="sub_1", as_of=0, status="canceled", ended_at=at(27.01), **ended))
-    assert told(connection, "subscription", "sub_1", status="canceled", trial_end=None) == MONTHS
+    assert booked(connection, "subscription", "sub_1", status="canceled", trial_end=None) == MONTHS
     assert list(lots(connection)) == ["il_in_b"]
     assert lots(connection)["il_in_b"].expires_at == at(27.01)

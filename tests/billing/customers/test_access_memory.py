@@ -68,7 +68,7 @@ class Process:
         grant = self.memory.recall(user, feature)
         return grant and grant.access.allowed
 
-    async def kept(self, user="ada", feature="boards"):
+    async def remembered(self, user="ada", feature="boards"):
         """What is answered from memory, once it was decided."""
         await self.memory.grant(user, feature)
         await self.current()
@@ -99,8 +99,8 @@ def rows():
 async def test_what_is_kept_is_answered_until_something_is_heard_of_its_customer(database_url, rows):
     async with process(database_url) as here, process(database_url) as there:
         await here.write(*rows, topics=["catalog"])
-        assert await here.kept()
-        await eventually_async(there.kept)  # once it has heard of the writing, which ends what it had read before
+        assert await here.remembered()
+        await eventually_async(there.remembered)  # once it has heard of the writing, which ends what it had read before
         assert here.recalled(feature="other") is False
         await here.write(topics=["customer:cus_2", "user:bob"])
         await here.current()
@@ -109,7 +109,7 @@ async def test_what_is_kept_is_answered_until_something_is_heard_of_its_customer
         assert here.recalled() is None
         await asyncio.sleep(0.05)  # no answer is older than this
         assert there.recalled() is None  # it has heard, or knows that it does not hear
-        assert await there.kept()
+        assert await there.remembered()
         await here.write(topics=["user:ada"])
         assert here.recalled() is None
 
@@ -122,7 +122,7 @@ async def test_nothing_is_answered_from_memory_by_who_does_not_hear(database_url
             assert (await deaf.memory.grant("ada", "boards")).access.allowed
             assert deaf.recalled() is None
         await deaf.hear()
-        assert await deaf.kept()
+        assert await deaf.remembered()
         await deaf.hear_no_more()
         assert deaf.recalled() is None
         await deaf.hear()
@@ -133,11 +133,11 @@ async def test_nothing_is_answered_from_memory_by_who_does_not_hear(database_url
 async def test_what_a_loop_that_stood_still_has_not_heard_is_not_answered(database_url, rows):
     async with process(database_url) as here:
         await here.write(*rows)
-        assert await here.kept()
-        kept = here.memory.recall("ada", "boards")
+        assert await here.remembered()
+        remembered = here.memory.recall("ada", "boards")
         time.sleep(0.05)  # noqa: ASYNC251 - the loop itself stands still
         assert here.recalled() is None
-        assert await here.memory.grant("ada", "boards") is kept  # after one more look
+        assert await here.memory.grant("ada", "boards") is remembered  # after one more look
         await here.current()
         assert here.recalled()
 
@@ -149,7 +149,7 @@ async def test_a_kept_decision_ends_when_time_alone_may_end_it_and_is_not_there_
         present = here.clock.now()
         its.current_period_start, its.current_period_end = present - 6 * DAY, present + 24 * DAY
         await here.write(pro, ada, held, its)
-        assert await here.kept()
+        assert await here.remembered()
         for hours, expected in ((23, True), (25, None), (-1, None)):
             here.clock.follow(hours * 3600)
             await here.current()
@@ -161,10 +161,10 @@ async def test_a_kept_decision_ends_when_time_alone_may_end_it_and_is_not_there_
 async def test_a_product_that_changes_is_decided_anew_without_reading_the_customer(sqlite_url, rows):
     async with process(sqlite_url) as here:
         await here.write(*rows)
-        assert await here.kept()
+        assert await here.remembered()
         await here.write(product("new", meta={}), topics=["catalog"])
         assert here.recalled() is None
-        assert await here.kept()
+        assert await here.remembered()
         products = table_for(Product)
         less = sa.update(products).where(products.c.id == "pro").values(meta={"features": "sso"})
         version = table_for(CatalogVersion)
@@ -173,7 +173,7 @@ async def test_a_product_that_changes_is_decided_anew_without_reading_the_custom
             lambda connection: [connection.execute(each).rowcount for each in (less, newer)]
         )
         await here.write(topics=["catalog"])
-        assert (await here.kept(), await here.kept(feature="sso")) == (False, True)
+        assert (await here.remembered(), await here.remembered(feature="sso")) == (False, True)
 
 
 async def test_a_decision_is_made_once_until_there_are_too_many(sqlite_url, rows):
@@ -194,11 +194,11 @@ HEARD = {
 }
 
 
-@pytest.mark.parametrize(("topics", "kept"), HEARD.values(), ids=HEARD)
-async def test_what_was_read_while_its_topic_was_heard_is_not_kept(sqlite_url, rows, topics, kept):
+@pytest.mark.parametrize(("topics", "remembered"), HEARD.values(), ids=HEARD)
+async def test_what_was_read_while_its_topic_was_heard_is_not_kept(sqlite_url, rows, topics, remembered):
     async with process(sqlite_url) as here:
         await here.write(*rows)
-        assert await here.kept("bob") is False  # the catalogue is there
+        assert await here.remembered("bob") is False  # the catalogue is there
         leaving, deciding = (asyncio.create_task(here.memory.grant(user, "boards")) for user in ("zoe", "ada"))
         await asyncio.sleep(0)
         leaving.cancel()  # whoever stops reading first takes nobody's place in what is heard
@@ -206,7 +206,7 @@ async def test_what_was_read_while_its_topic_was_heard_is_not_kept(sqlite_url, r
         here.notifications.dispatch(topics) if topics else here.notifications._look_at_everything()
         assert (await deciding).access.allowed
         await here.current()
-        assert here.recalled() is kept
+        assert here.recalled() is remembered
 
 
 async def test_who_has_no_customer_is_kept_unless_a_checkout_names_them(sqlite_url, rows):
@@ -214,8 +214,8 @@ async def test_who_has_no_customer_is_kept_unless_a_checkout_names_them(sqlite_u
         given = {"mode": "payment", "ui_mode": "hosted", "status": "open", "payment_status": "unpaid", "as_of": 0}
         session = CheckoutSession(id="cs_1", client_reference_id="eve", created=NOW, expires_at=NOW, **given)
         await here.write(*rows, session)
-        assert await here.kept("bob") is False
-        assert await here.kept("eve") is None
+        assert await here.remembered("bob") is False
+        assert await here.remembered("eve") is None
         await here.write(topics=["user:bob"])
         assert here.recalled("bob") is None
 
@@ -228,8 +228,8 @@ async def test_what_a_trusted_payment_link_sold_is_its_users_at_the_first_questi
     async with process(sqlite_url, settings=trusting) as here:
         await here.write(pro, customer(), held, its, CheckoutSession(id="cs_1", client_reference_id="eve", **given))
         assert (await here.memory.of_customer("eve", "boards"))[0] == "cus_1"
-        assert await here.kept("eve")
-        assert await here.kept("bob") is False
+        assert await here.remembered("eve")
+        assert await here.remembered("bob") is False
         assert [grant.feature for grant in await here.memory.all("eve")] == ["boards", "sso"]
         known = {grant.feature: grant.access.allowed for grant in await here.memory.known("eve")}
         assert (known["boards"], known["sso"]) == (True, True)
@@ -237,23 +237,23 @@ async def test_what_a_trusted_payment_link_sold_is_its_users_at_the_first_questi
         assert await here.memory.all("bob") == []
 
 
-@pytest.mark.parametrize(("room", "kept"), [(0, True), (-1, None)])
-async def test_what_a_users_metadata_takes_counts(sqlite_url, rows, room, kept):
+@pytest.mark.parametrize(("room", "remembered"), [(0, True), (-1, None)])
+async def test_what_a_users_metadata_takes_counts(sqlite_url, rows, room, remembered):
     pro, ada, held, its = rows
     held.meta = {"note": "x" * 996}
     share = BYTES + STATE_BYTES + GRANT_BYTES + 2 * 1_000
     async with process(sqlite_url, max_bytes=3 * (share + room)) as here:
         await here.write(pro, ada, held, its)
-        assert await here.kept() is kept
+        assert await here.remembered() is remembered
 
 
 async def test_the_least_recently_used_make_room(sqlite_url, rows):
     room = 3 * (BYTES + STATE_BYTES + GRANT_BYTES)
     async with process(sqlite_url, max_bytes=room) as here:
         await here.write(*rows)
-        assert await here.kept("ada")
+        assert await here.remembered("ada")
         for number in range(30):
-            await here.kept(f"user {number}")
+            await here.remembered(f"user {number}")
         assert here.recalled("ada") is None
         assert here.memory._by_user.currsize <= room
         assert len(here.memory._by_topic) == len(here.memory._by_user)
@@ -268,7 +268,7 @@ async def test_paid_rests_end_with_their_invoices(database_url, rows):
     held.status = "canceled"
     async with process(database_url) as here:
         await here.write(pro, ada, held, its, invoice("in_1", line(-3, 27)))
-        assert await here.kept()
+        assert await here.remembered()
         here.clock.follow(int((at(27) - here.clock.now() + timedelta(seconds=1)).total_seconds()))
         assert here.recalled() is None
         assert (await here.memory.grant("ada", "boards")).access.allowed is False

@@ -71,8 +71,8 @@ def test_of_those_that_have_ended_the_paid_and_the_newest_are_read_and_all_where
     found = {each.subscription.id: each.access.allowed for each in only(connection).subscriptions}
     assert found == {**dict.fromkeys([*newest, "sub_live"], False), "sub_090": True}
     assert len(only(connection, ended=True).subscriptions) == 101
-    told = state.of_customers(connection, ["cus_1", "cus_2"], GRACE)
-    assert {owner: {each.subscription.id for each in its} for owner, its in told.items()} == {"cus_1": found.keys()}
+    states = state.of_customers(connection, ["cus_1", "cus_2"], GRACE)
+    assert {owner: {each.subscription.id for each in its} for owner, its in states.items()} == {"cus_1": found.keys()}
 
 
 def test_everything_of_one(filled):

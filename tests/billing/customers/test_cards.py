@@ -118,7 +118,7 @@ def claim(external_id: str, customer_id: str) -> CustomerClaim:
     return CustomerClaim(external_id=external_id, generation=1, customer_id=customer_id, created=at(-9))
 
 
-TOLD = {"id": "cs_1", "object": "checkout.session", "customer_details": {"email": "aDA@example.com"}}
+COMPLETED = {"id": "cs_1", "object": "checkout.session", "customer_details": {"email": "aDA@example.com"}}
 TRIALS = {
     "the first stays": ([trial("sub_1", -2)], []),
     "a later one ends": ([trial("sub_1", -2), trial("sub_2", -1)], ["sub_2"]),
@@ -158,7 +158,7 @@ async def test_of_one_address_only_the_first_trial_of_a_guest_stays(mirror, fill
         scripted.answer("GET", f"/v1/subscriptions/{name}", at_stripe(name, "trialing"))
         scripted.answer("DELETE", f"/v1/subscriptions/{name}", at_stripe(name, "canceled"))
     with structlog.testing.capture_logs() as logs:
-        await end_repeated(mirror, stripe, TOLD)
+        await end_repeated(mirror, stripe, COMPLETED)
     told = [each["subscription"] for each in logs if each["event"] == "checkout.repeated_trial_ended"]
     assert told == ended
     assert written(scripted) == [
@@ -169,11 +169,11 @@ async def test_of_one_address_only_the_first_trial_of_a_guest_stays(mirror, fill
 @pytest.mark.parametrize(
     ("told", "columns"),
     [
-        ({**TOLD, "customer_details": None}, {}),
-        ({**TOLD, "customer_details": {"email": None}}, {}),
+        ({**COMPLETED, "customer_details": None}, {}),
+        ({**COMPLETED, "customer_details": {"email": None}}, {}),
         ({"id": "cs_1"}, {}),
-        (TOLD, {"guest": False}),
-        (TOLD, {"mode": "payment"}),
+        (COMPLETED, {"guest": False}),
+        (COMPLETED, {"mode": "payment"}),
     ],
 )
 async def test_of_whom_nothing_is_known_nothing_ends(mirror, fill, scripted, stripe, told, columns):
@@ -188,17 +188,17 @@ async def test_one_that_has_ended_meanwhile_is_passed_over(mirror, fill, scripte
     running = at_stripe("sub_2", "trialing") | {"trial_start": seconds(-1)}
     scripted.answer("GET", "/v1/subscriptions/sub_2", running)
     scripted.refuse("DELETE", "/v1/subscriptions/sub_2", "resource_missing", status=404)
-    await end_repeated(mirror, stripe, TOLD)
+    await end_repeated(mirror, stripe, COMPLETED)
     scripted.answer("DELETE", "/v1/subscriptions/sub_2", {"error": {"type": "api_error", "message": "no"}}, status=500)
-    await end_repeated(mirror, stripe, TOLD)
+    await end_repeated(mirror, stripe, COMPLETED)
     with pytest.raises(StripeUnavailable):
-        await end_repeated(mirror, stripe, TOLD)
+        await end_repeated(mirror, stripe, COMPLETED)
 
 
 async def test_one_that_has_been_paid_for_meanwhile_goes_on(mirror, fill, scripted, stripe):
     await fill(mailed(), trial("sub_1", -2), trial("sub_2", -1), guests("cs_1", "sub_1"), guests("cs_2", "sub_2"))
     scripted.answer("GET", "/v1/subscriptions/sub_2", at_stripe("sub_2", "active"))
-    await end_repeated(mirror, stripe, TOLD)
+    await end_repeated(mirror, stripe, COMPLETED)
     assert written(scripted) == []
 
 

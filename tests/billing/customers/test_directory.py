@@ -237,9 +237,9 @@ async def test_what_a_user_loses_waits_for_who_acts_upon_it(desk, database, fill
     scripted.answer("GET", CUS, theirs(metadata={}))
     scripted.answer("POST", CUS, theirs(metadata={}))
     path, session = "/v1/checkout/sessions/cs_1/expire", {"id": "cs_1", "object": "checkout.session", "mode": "payment"}
-    told = {"customer": lost, "ui_mode": "hosted_page", "status": "expired", "payment_status": "unpaid"}
+    columns = {"customer": lost, "ui_mode": "hosted_page", "status": "expired", "payment_status": "unpaid"}
     scripted.answer("POST", path, {"error": {"type": "api_error", "message": "no"}}, status=500)
-    scripted.answer("POST", path, {**session, **told, "created": 1, "expires_at": 2})
+    scripted.answer("POST", path, {**session, **columns, "created": 1, "expires_at": 2})
     with pytest.raises(StripeUnavailable):
         await getattr(desk, loses)("ada", "cus_1", by("k"))
     assert await owners(database) == {"cus_1": None if owner else "ada", "cus_0": owner}

@@ -13,7 +13,7 @@ from gateway.models.credits import CreditAccount
 from gateway.models.figures import CustomerFigures, Figure
 from gateway.models.metering import UsageRecord
 
-TOLD = {
+SUMS = {
     ("2025-12", "eur"): {"new": (1000, 2), "paid": (1500, 3), "started": (0, 4), "active": (0, 3), "trialing": (0, 1)},
     ("2026-01", "eur"): {
         "new": (50, 1),
@@ -65,7 +65,7 @@ STANDS = {"mrr": 830, "customers": 2, "customers_before": 2, "subscriptions": 5,
 
 
 def test_what_was_before_the_wanted_months_counts_and_goes_on_after_them():
-    found = [asdict(each) for each in report.months(TOLD, ["2026-01", "2026-02"])]
+    found = [asdict(each) for each in report.months(SUMS, ["2026-01", "2026-02"])]
     american = NOTHING | {"currency": "usd", "mrr": 200, "customers": 1}
     assert found == [
         JANUARY,
@@ -158,8 +158,8 @@ async def test_what_is_read(database, fill):
     since, until = (datetime(2026, month, 1, tzinfo=UTC) for month in (1, 2))
 
     def used(value: int, at: datetime, name: str = "calls") -> UsageRecord:
-        told = {"customer_id": "cus_1", "event_name": name, "value": value, "fingerprint": "", "status": "sent"}
-        return UsageRecord(id=f"{value}", **told, timestamp=at, created=at)
+        columns = {"customer_id": "cus_1", "event_name": name, "value": value, "fingerprint": "", "status": "sent"}
+        return UsageRecord(id=f"{value}", **columns, timestamp=at, created=at)
 
     await fill(
         Figure(month="2026-01", currency="eur", name="new", amount=900, count=1),

@@ -18,17 +18,17 @@ def at(text: str) -> datetime:
 
 
 def line(start: str, end: str, amount: int = 1000, price: str = "m", **more):
-    told = {"price": price, "amount": amount, "quantity": 1, "proration": False, "subscription_item": "si"}
-    told["description"] = "Starter"
-    return {**told, "period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp()), **more}
+    fields = {"price": price, "amount": amount, "quantity": 1, "proration": False, "subscription_item": "si"}
+    fields["description"] = "Starter"
+    return {**fields, "period_start": int(at(start).timestamp()), "period_end": int(at(end).timestamp()), **more}
 
 
 def invoice(*lines, status: str = "paid", **more) -> Invoice:
     paid = sum(each["amount"] for each in lines) if status == "paid" else 0
-    told = {"status": status, "currency": "eur", "total": 1000, "amount_paid": paid, "paid_at": None}
+    fields = {"status": status, "currency": "eur", "total": 1000, "amount_paid": paid, "paid_at": None}
     return Invoice(
         **{
-            **told,
+            **fields,
             "first_failed_at": None,
             "subscription_id": "sub",
             "lines": lines,
@@ -39,9 +39,9 @@ def invoice(*lines, status: str = "paid", **more) -> Invoice:
 
 
 def subscription(status: str = "active", **more) -> Subscription:
-    told = {"id": "sub", "status": status, "currency": "eur", "start": at("2026-01-10"), "ended": None}
-    told |= {"cancel_at": None, "trial_start": None, "trial_end": None, "is_paused": False}
-    return Subscription(**{**told, "items": frozenset({("si", "m")}), **more})
+    fields = {"id": "sub", "status": status, "currency": "eur", "start": at("2026-01-10"), "ended": None}
+    fields |= {"cancel_at": None, "trial_start": None, "trial_end": None, "is_paused": False}
+    return Subscription(**{**fields, "items": frozenset({("si", "m")}), **more})
 
 
 def movements(invoices, subscriptions) -> list[tuple]:
@@ -289,8 +289,8 @@ def test_what_is_paid_monthly_as_a_month_of_changes_ends(lines, expected):
 )
 def test_inclusive_tax_is_not_what_is_paid_monthly(taxes, expected):
     period = {"start": int(at("2026-01-10").timestamp()), "end": int(at("2026-02-10").timestamp())}
-    told = {"id": "il_1", "description": "Starter", "amount": 1190, "quantity": 1, "price": "m", "period": period}
-    assert movements([invoice(invoice_line(told | taxes))], [])[0] == ("2026-01", "new", expected)
+    fields = {"id": "il_1", "description": "Starter", "amount": 1190, "quantity": 1, "price": "m", "period": period}
+    assert movements([invoice(invoice_line(fields | taxes))], [])[0] == ("2026-01", "new", expected)
 
 
 @pytest.mark.parametrize(
@@ -351,11 +351,11 @@ def test_what_is_paid_twice_in_a_month_is_added_up():
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [("incomplete", [Part("now", "eur", "status incomplete", 0, 1)]), ("incomplete_expired", [])],
 )
-def test_what_was_never_paid_has_not_started(status, told):
-    assert parts([], [subscription(status)], RATES) == told
+def test_what_was_never_paid_has_not_started(status, expected):
+    assert parts([], [subscription(status)], RATES) == expected
 
 
 TRIED = {"trial_start": at("2026-01-10"), "trial_end": at("2026-02-10")}
@@ -363,7 +363,7 @@ FREE = invoice(line("2026-02-10", "2026-03-10", 0))
 
 
 @pytest.mark.parametrize(
-    ("invoices", "trial", "told"),
+    ("invoices", "trial", "expected"),
     {
         "no invoice": ([], TRIED, {"trials", "trials_ended"}),
         "nothing to pay": ([FREE], TRIED, {"trials", "trials_ended"}),
@@ -372,9 +372,9 @@ FREE = invoice(line("2026-02-10", "2026-03-10", 0))
         "no end": ([], {"trial_start": at("2026-01-10")}, set()),
     }.values(),
 )
-def test_which_trials_go_on_for_money(invoices, trial, told):
+def test_which_trials_go_on_for_money(invoices, trial, expected):
     found = {each.name for each in parts(invoices, [subscription(**trial)], RATES)}
-    assert found & {"trials", "trials_ended", "converted"} == told
+    assert found & {"trials", "trials_ended", "converted"} == expected
 
 
 def test_months_are_utcs_wherever_the_gateway_runs(far_west):
@@ -437,6 +437,6 @@ STANDS = {
 @pytest.mark.parametrize(("invoices", "columns", "expected"), STANDS.values(), ids=STANDS)
 def test_as_which_months_end_a_subscription_is_active_or_on_trial(invoices, columns, expected):
     found = parts([invoice(**each) for each in invoices], [subscription(**columns)], {})
-    told = [each for each in found if each.name in {"active", "trialing"}]
-    assert {abs(each.number) for each in told} <= {1}
-    assert sorted(f"{each.name[0]}{'+-'[each.number < 0]}{each.month[5:]}" for each in told) == sorted(expected)
+    fields = [each for each in found if each.name in {"active", "trialing"}]
+    assert {abs(each.number) for each in fields} <= {1}
+    assert sorted(f"{each.name[0]}{'+-'[each.number < 0]}{each.month[5:]}" for each in fields) == sorted(expected)

@@ -26,7 +26,7 @@ def sums(connection) -> dict[tuple[str, str], tuple[int, int]]:
     return {(row.month, row.name): (row.amount, row.count) for row in connection.execute(sa.select(SUMS)) if row[3:]}
 
 
-def kept(connection) -> dict[str, tuple[int, bool]]:
+def stored(connection) -> dict[str, tuple[int, bool]]:
     return {row.customer_id: (row.revisions, row.due) for row in connection.execute(sa.select(FIGURES))}
 
 
@@ -37,23 +37,23 @@ def test_who_is_reckoned_anew_is_taken_off_the_sums_first(connection):
     subscriptions.append(subscription())
     put(connection, *PRICES, *subscriptions, item("si_1", "month", "plan"), bill("in_1", line(-3, 27), revision=4))
     mark(connection, ["cus_1", "cus_2", "acct_1/cus_3"])
-    assert kept(connection) == {"cus_1": (0, True), "cus_2": (0, True)}
+    assert stored(connection) == {"cus_1": (0, True), "cus_2": (0, True)}
     assert store.is_waiting(connection)
     assert (reckon(connection), reckon(connection)) == (2, 0)
     assert not store.is_waiting(connection)
-    month, told = "2126-11", sums(connection)
-    assert kept(connection) == {"cus_1": (1 + 4, False), "cus_2": (9, False)}
-    assert (told[month, "new"], told[month, "paid"], told[month, "started"]) == ((900, 1), (900, 1), (0, 3))
-    assert not [key for key in told if key[1] == "churn"]  # its item is there, and goes on
+    month, before = "2126-11", sums(connection)
+    assert stored(connection) == {"cus_1": (1 + 4, False), "cus_2": (9, False)}
+    assert (before[month, "new"], before[month, "paid"], before[month, "started"]) == ((900, 1), (900, 1), (0, 3))
+    assert not [key for key in before if key[1] == "churn"]  # its item is there, and goes on
 
     connection.execute(sa.update(store.INVOICES).values(amount_paid=700, revision=5))
     connection.execute(sa.delete(store.SUBSCRIPTIONS).where(store.SUBSCRIPTIONS.c.customer_id == "cus_2"))
     mark(connection, ["cus_1", "cus_2"])
-    assert kept(connection) == {"cus_1": (5, True), "cus_2": (9, True)}
+    assert stored(connection) == {"cus_1": (5, True), "cus_2": (9, True)}
     assert reckon(connection) == 2
     changed = {(month, "paid"): (700, 1), (month, "started"): (0, 1), ("now", "status active"): (0, 1)}
-    assert sums(connection) == told | changed | {(month, "active"): (0, 1)}
-    assert kept(connection) == {"cus_1": (6, False), "cus_2": (0, False)}
+    assert sums(connection) == before | changed | {(month, "active"): (0, 1)}
+    assert stored(connection) == {"cus_1": (6, False), "cus_2": (0, False)}
 
 
 def test_so_many_are_reckoned_at_a_time(connection):
@@ -103,7 +103,7 @@ def test_one_that_cannot_be_reckoned_keeps_nobody_waiting_and_is_looked_at_again
     put(connection, *PRICES, bill("in_1", line(-3, 27), customer_id="cus_2"), bill("in_2", line(-3, 27, amount="x")))
     mark(connection, ["cus_1", "cus_2"])
     assert reckon(connection) == 2
-    assert kept(connection) == {"cus_1": (-1, False), "cus_2": (1, False)}
+    assert stored(connection) == {"cus_1": (-1, False), "cus_2": (1, False)}
     assert sums(connection)["2126-11", "paid"] == (900, 1)
 
 
@@ -117,7 +117,7 @@ def test_who_is_written_about_is_marked_where_figures_are_kept(connection, keeps
         on_write(connection, written)
     finally:
         del connection.info[KEEPS_FIGURES]
-    assert kept(connection).keys() == marked
+    assert stored(connection).keys() == marked
 
 
 async def test_whose_rows_were_written_while_no_figures_were_kept_are_marked(database, fill):
@@ -127,7 +127,7 @@ async def test_whose_rows_were_written_while_no_figures_were_kept_are_marked(dat
     await fill(subscription("sub_2", customer_id="cus_1", revision=3))
     figures = Figures(database, page_size=3)
     await figures.look_through()
-    assert (await database.read(kept)).keys() == {*names[:-1]}
+    assert (await database.read(stored)).keys() == {*names[:-1]}
     await database.transaction(reckon)
     await figures.look_through()
     assert not await database.read(store.is_waiting)
@@ -135,11 +135,11 @@ async def test_whose_rows_were_written_while_no_figures_were_kept_are_marked(dat
         lambda one: one.execute(sa.update(store.SUBSCRIPTIONS).values(revision=store.SUBSCRIPTIONS.c.revision + 1))
     )
     await figures.look_through()
-    assert {name for name, (_, due) in (await database.read(kept)).items() if due} == {"cus_1"}
+    assert {name for name, (_, due) in (await database.read(stored)).items() if due} == {"cus_1"}
 
     task = asyncio.create_task(figures.run())
     await eventually_async(lambda: database.read(store.is_waiting), False)
     task.cancel()
     with contextlib.suppress(asyncio.CancelledError):
         await task
-    assert (await database.read(kept))["cus_1"] == (5, False)
+    assert (await database.read(stored))["cus_1"] == (5, False)

@@ -20,7 +20,7 @@ BACK = "adj_ca978112ca1bbdcafac231b39a23dc4da786eff8"
 """What takes the record `a` back: every release names it so, or two of them would take it back twice."""
 
 
-async def kept(database) -> dict[str, dict]:
+async def stored(database) -> dict[str, dict]:
     rows = await database.read(lambda connection: connection.execute(sa.select(USAGE)).mappings().all())
     return {row["id"]: dict(row) for row in rows}
 
@@ -40,7 +40,7 @@ async def test_a_record_is_taken_back_once_and_another_is_in_its_place(database,
     wrong = record("a", 5, NOW - HOUR, attempts=3, last_error="was down", properties={"model": "big"}, customer_id="x")
     await fill(wrong, record("b"))
     assert [await adjusted(database, value=value) for _ in range(2)] == [None if value is None else f"{BACK}+"] * 2
-    rows = await kept(database)
+    rows = await stored(database)
     assert rows.keys() == {"a", "b", *there}
     for name in there:
         written = rows[name]
@@ -51,7 +51,7 @@ async def test_a_record_is_taken_back_once_and_another_is_in_its_place(database,
         times = {key: written[key] for key in ("created", "next_attempt_at")}
         assert written == rows["a"] | fresh | changed | times
     assert await adjusted(database, value=3) == ("IDEMPOTENCY_KEY_REUSED", "identifier")
-    assert (await kept(database)).keys() == rows.keys()
+    assert (await stored(database)).keys() == rows.keys()
 
 
 NOT_FOUND, LATE = ("USAGE_NOT_FOUND", "identifier"), ("TIMESTAMP_INVALID", "identifier")
@@ -92,7 +92,7 @@ async def test_what_was_summed_up_follows_a_correction(database, fill, formula, 
 async def test_of_a_plain_counter_stripe_hears_nothing(database, fill):
     await fill(record("a", 5, status="counted"))
     await adjusted(database, value=4)
-    rows = await kept(database)
+    rows = await stored(database)
     assert [(rows[name]["status"], rows[name]["next_attempt_at"]) for name in (BACK, f"{BACK}+")] == [
         ("counted", None)
     ] * 2

@@ -206,9 +206,9 @@ async def test_what_is_taken_back_is_cancelled_once_stripe_has_it(database, fill
     await fill(record("back", adjusts="b"), record("early", adjusts="a"))
     found = await forwarded(database, stripe)
     assert [found[name] for name in ("back", "early")] == [("sent", 1, None, False), ("pending", 0, None, True)]
-    told = {"event_name": "calls", "type": "cancel", "cancel[identifier]": "b"}
+    cancellation = {"event_name": "calls", "type": "cancel", "cancel[identifier]": "b"}
     assert (scripted.calls, scripted.keys) == (
-        [("POST", path, told)],
+        [("POST", path, cancellation)],
         [f"usage-{sha256(b'back').hexdigest()[:32]}"],
     )
     when = sa.select(USAGE.c.next_attempt_at).where(USAGE.c.id == "early")

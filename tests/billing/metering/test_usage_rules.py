@@ -31,7 +31,7 @@ def record(id: str, value: int = 1, at: datetime = TODAY, **columns) -> UsageRec
     return UsageRecord(id=id, value=value, timestamp=at, **{**given, **columns})
 
 
-async def told(database, **wanted) -> UsageRecord | list[tuple[str, str | None]]:
+async def reported(database, **wanted) -> UsageRecord | list[tuple[str, str | None]]:
     """The record of a report, or the codes and the fields of what stands against it."""
     given = {"external_id": "ada", "event_name": "calls", "value": 5, "identifier": "id_1", **wanted}
     try:
@@ -46,12 +46,12 @@ ADA = customer(external_id="ada")
 async def test_a_report_is_written_down(database, fill):
     await fill(ADA, meter())
     moment = (TODAY - DAY).replace(microsecond=123)
-    found = await told(database, timestamp=moment)
+    found = await reported(database, timestamp=moment)
     assert found.model_dump(include={"id", "customer_id", "event_name", "value", "timestamp", "status"}) == {
         "id": "id_1", "customer_id": "cus_1", "event_name": "calls", "value": 5,
         "timestamp": moment.replace(microsecond=0), "status": "pending",
     }  # fmt: skip
-    now = await told(database, identifier="id_2")
+    now = await reported(database, identifier="id_2")
     for each in (now.timestamp, now.next_attempt_at, now.created, found.created):
         assert abs((each - datetime.now(UTC)).total_seconds()) < 60
     assert now.timestamp.microsecond == 0
@@ -60,22 +60,22 @@ async def test_a_report_is_written_down(database, fill):
 async def test_one_identifier_counts_once(database, fill):
     await fill(ADA, customer("cus_2", "bob"), meter(), meter("mtr_2", "other"))
     moment = TODAY.replace(microsecond=0)
-    first = await told(database, timestamp=moment)
-    assert await told(database, timestamp=moment + timedelta(milliseconds=4)) == first
+    first = await reported(database, timestamp=moment)
+    assert await reported(database, timestamp=moment + timedelta(milliseconds=4)) == first
     for other in ({"value": 6}, {"event_name": "other"}, {"external_id": "bob"}, {"timestamp": moment - SECOND}):
-        found = await told(database, **{"timestamp": moment, **other})
+        found = await reported(database, **{"timestamp": moment, **other})
         assert found == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
-    assert await told(database) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+    assert await reported(database) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
 
 
 @pytest.mark.parametrize(("status", "then"), [("dead", "pending"), ("sent", "sent"), ("pending", "pending")])
 async def test_what_stripe_refused_is_sent_once_more(database, fill, status, then):
     await fill(ADA, meter())
-    await told(database)
+    await reported(database)
     values = {"status": status, "next_attempt_at": None}
     await database.transaction(lambda connection: connection.execute(sa.update(USAGE).values(**values)))
     await fill(record("id_2", status="dead"))
-    again = await told(database)
+    again = await reported(database)
     assert (again.status, again.next_attempt_at is not None) == (then, status == "dead")
     other = await database.read(lambda connection: connection.execute(sa.select(USAGE.c.id, USAGE.c.status)).all())
     assert ("id_2", "dead") in other
@@ -83,9 +83,9 @@ async def test_what_stripe_refused_is_sent_once_more(database, fill, status, the
 
 async def test_another_report_opens_nothing_again(database, fill):
     await fill(ADA, meter())
-    await told(database)
+    await reported(database)
     await database.transaction(lambda connection: connection.execute(sa.update(USAGE).values(status="dead")))
-    assert await told(database, value=6) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+    assert await reported(database, value=6) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
     rows = await database.read(lambda connection: connection.execute(sa.select(USAGE.c.status)).all())
     assert rows == [("dead",)]
 
@@ -135,7 +135,7 @@ WRONG = {
 async def test_what_a_report_may_say(database, fill, wanted, expected):
     await fill(ADA, customer("cus_3", "eve", deleted=True), meter(), meter("mtr_2", "off", status="inactive"))
     await fill(meter("acct_1/mtr_1", "theirs"))
-    found = await told(database, **wanted)
+    found = await reported(database, **wanted)
     assert (None if isinstance(found, UsageRecord) else found) == expected
 
 
@@ -146,7 +146,7 @@ def asked(identifier: str = "a", value: int = 1, external_id: str = "ada", **mor
     return Report(external_id, "calls", value, identifier, **more)
 
 
-async def told_all(database, *reports: Report, beside: Beside | None = None) -> list:
+async def reported_all(database, *reports: Report, beside: Beside | None = None) -> list:
     """The identifiers of many records at once, or the codes and fields of what stands against them."""
     try:
         places = [(f"records.{place}.", each) for place, each in enumerate(reports)]
@@ -161,7 +161,7 @@ async def written(database) -> dict[str, int]:
 
 async def test_many_are_written_down_together_or_none_of_them(database, fill):
     await fill(ADA, customer("cus_2", "bob"), meter())
-    assert await told_all(database, asked("a"), asked("b", 2, "bob"), asked("a")) == ["a", "b", "a"]
+    assert await reported_all(database, asked("a"), asked("b", 2, "bob"), asked("a")) == ["a", "b", "a"]
     assert await written(database) == {"a": 1, "b": 2}
     reused = "IDEMPOTENCY_KEY_REUSED"
     for reports, expected in (
@@ -170,35 +170,35 @@ async def test_many_are_written_down_together_or_none_of_them(database, fill):
         ([asked("c"), asked("d", -1)], [("AMOUNT_INVALID", "records.1.value")]),
         ([asked("", external_id="eve")], [("IDEMPOTENCY_KEY_INVALID", "records.0.identifier"), NO_ONE]),
     ):
-        assert await told_all(database, *reports) == expected
+        assert await reported_all(database, *reports) == expected
     assert await written(database) == {"a": 1, "b": 2}
-    assert await told_all(database, asked("a"), asked("c", 3)) == ["a", "c"]
+    assert await reported_all(database, asked("a"), asked("c", 3)) == ["a", "c"]
     assert await written(database) == {"a": 1, "b": 2, "c": 3}
 
 
 async def test_properties_are_kept_and_are_a_part_of_what_was_asked(database, fill):
     await fill(ADA, meter())
-    found = await told(database, properties={"model": "big", "team": "x"})
+    found = await reported(database, properties={"model": "big", "team": "x"})
     assert found.properties == {"model": "big", "team": "x"}
-    assert await told(database, properties={"team": "x", "model": "big"}) == found
+    assert await reported(database, properties={"team": "x", "model": "big"}) == found
     for other in ({"model": "big"}, {}, None):
-        assert await told(database, properties=other) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
-    plain = await told(database, identifier="id_2", properties={})
-    assert (plain.properties, await told(database, identifier="id_2")) == (None, plain)
+        assert await reported(database, properties=other) == [("IDEMPOTENCY_KEY_REUSED", "identifier")]
+    plain = await reported(database, identifier="id_2", properties={})
+    assert (plain.properties, await reported(database, identifier="id_2")) == (None, plain)
 
 
 async def test_what_is_done_beside_is_done_once_and_what_it_refuses_is_not_written(database, fill):
     await fill(ADA, meter())
     done = []
     once = Beside(["lock"], lambda connection: done.append(connection.execute(sa.select(USAGE.c.id)).scalars().all()))
-    assert await told_all(database, asked(), beside=once) == ["a"]
-    assert await told_all(database, asked(), beside=once) == ["a"]
+    assert await reported_all(database, asked(), beside=once) == ["a"]
+    assert await reported_all(database, asked(), beside=once) == ["a"]
     assert done == [["a"]]
 
     def refuse(connection):
         raise Rejected
 
-    assert await told_all(database, asked("b"), beside=Beside([], refuse)) == []
+    assert await reported_all(database, asked("b"), beside=Beside([], refuse)) == []
     assert await written(database) == {"a": 1}
 
 
@@ -247,9 +247,9 @@ async def test_what_was_summed_up_once_follows_every_report(database_url, formul
     found = [(await current(database, "cus_1", "calls")).value]
     moments = [START + DAY, START + 2 * DAY, START - SECOND]
     await asyncio.gather(
-        *(told(database, identifier=f"new{n}", value=3, timestamp=moments[n % 3]) for n in (0, 1, 2, 0, 1))
+        *(reported(database, identifier=f"new{n}", value=3, timestamp=moments[n % 3]) for n in (0, 1, 2, 0, 1))
     )
-    for change in (told(database, identifier="new0", value=3, timestamp=START + DAY), mark("d", "dead")):
+    for change in (reported(database, identifier="new0", value=3, timestamp=START + DAY), mark("d", "dead")):
         found.append((await current(database, "cus_1", "calls")).value)
         await change
     found.append((await current(database, "cus_1", "calls")).value)

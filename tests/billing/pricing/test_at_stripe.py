@@ -82,9 +82,9 @@ PRICES = {
 }
 
 
-@pytest.mark.parametrize(("told", "said"), PRICES.values(), ids=PRICES)
-def test_a_price_by_the_keys_of_a_file(told, said):
-    found = price_of(at_stripe(meters=METERS), price("price_1", "monthly", **told))
+@pytest.mark.parametrize(("columns", "said"), PRICES.values(), ids=PRICES)
+def test_a_price_by_the_keys_of_a_file(columns, said):
+    found = price_of(at_stripe(meters=METERS), price("price_1", "monthly", **columns))
     assert found == ({"usage": "metered"} if said is None else PRICE | said)
 
 
@@ -129,11 +129,11 @@ PRODUCTS = {
 }
 
 
-@pytest.mark.parametrize(("told", "said"), PRODUCTS.values(), ids=PRODUCTS)
-def test_a_product_by_the_keys_of_a_file(told, said):
+@pytest.mark.parametrize(("columns", "said"), PRODUCTS.values(), ids=PRODUCTS)
+def test_a_product_by_the_keys_of_a_file(columns, said):
     prices = price("price_1", "monthly"), price("price_2", "b", active=False), price("price_3", "c", product="other")
     stripe = at_stripe(*prices, bonds={"other": {"sso": "pf_1"}})
-    assert product_of(stripe, product("pro", **told)) == PRODUCT | said
+    assert product_of(stripe, product("pro", **columns)) == PRODUCT | said
     bound = at_stripe(bonds={"pro": {"sso": "pf_1", "logs": "pf_2"}})
     assert product_of(bound, product("pro"))["features"] == ["logs", "sso"]
 
@@ -154,7 +154,7 @@ def test_what_is_in_a_file_in_which_order_and_what_is_left_out():
     catalogue, left_out = pull(stripe).catalogue, pull(stripe).left_out
     assert [*catalogue.products] == ["ended", "a", "b", "late"]
     assert [*catalogue.products["b"].prices] == ["x", "z", "y", "used"]
-    assert {name: told.model_dump() for name, told in catalogue.meters.items()} == {
+    assert {name: definition.model_dump() for name, definition in catalogue.meters.items()} == {
         "bytes": {"name": "Bytes", "aggregation": "sum"},
         "calls": {"name": "Calls", "aggregation": "count"},
     }

@@ -52,7 +52,7 @@ def test_a_file_says_what_stands_in_it_and_is_written_as_it_was_read():
 
 
 @pytest.mark.parametrize(
-    ("wrong", "right", "told"),
+    ("wrong", "right", "message"),
     [
         (
             "        interval: month",
@@ -83,14 +83,14 @@ def test_a_file_says_what_stands_in_it_and_is_written_as_it_was_read():
         ("{name: Calls}", "!!python/object/apply:os.system [ls]", "line 3: meters.calls"),
     ],
 )
-def test_what_is_wrong_is_told_with_its_line(wrong, right, told):
+def test_what_is_wrong_is_told_with_its_line(wrong, right, message):
     assert FILE.count(wrong) == 1
-    with pytest.raises(BadInput, match=told):
+    with pytest.raises(BadInput, match=message):
         parse(FILE.replace(wrong, right))
 
 
 @pytest.mark.parametrize(
-    ("document", "told"),
+    ("document", "message"),
     [
         ("- a", "line 1: : Input should be a valid dictionary or instance of Catalogue"),
         ("\n- a", "line 2: : Input should be a valid dictionary or instance of Catalogue"),
@@ -125,10 +125,10 @@ def test_what_is_wrong_is_told_with_its_line(wrong, right, told):
         ),
     ],
 )
-def test_all_that_is_wrong_is_told_by_its_line_from_the_top(document, told):
+def test_all_that_is_wrong_is_told_by_its_line_from_the_top(document, message):
     with pytest.raises(BadInput) as refused:
         parse(document)
-    assert str(refused.value) == told
+    assert str(refused.value) == message
 
 
 WIDE = "b" + " ".join(["ä"] * 60)

@@ -325,7 +325,7 @@ def test_a_failed_renewal_leaves_the_grace_period_and_then_nothing_however_the_f
     (invoice,) = world.rows("invoice", status="open")
     first = datetime.fromisoformat(str(invoice["first_failed_at"])).replace(tzinfo=UTC).timestamp()
     assert renewal <= first <= renewal + 2 * 3600
-    told_backwards(world, [evt for evt in failures(world) if evt["data"]["object"]["id"] == invoice["id"]])
+    deliver_backwards(world, [evt for evt in failures(world) if evt["data"]["object"]["id"] == invoice["id"]])
     assert subscription_access(world, "ann") == (True, "GRACE_PERIOD")
     applied(world, "ann")
     known = len(world.rows("event"))
@@ -339,7 +339,7 @@ def failures(world) -> list[dict]:
     return world.stripe("GET", "/v1/events", type="invoice.payment_failed")["data"]
 
 
-def told_backwards(world, events: list[dict]) -> None:
+def deliver_backwards(world, events: list[dict]) -> None:
     """The same failures of another invoice, the later told first: since when it is unpaid does not depend on that."""
     assert len(events) == 2
     for event in events:

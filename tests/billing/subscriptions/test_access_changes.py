@@ -39,10 +39,10 @@ async def rows(database, table: sa.Table) -> list[dict]:
 async def looked(database) -> tuple[list[dict], dict[str, tuple[str | None, datetime | None]]]:
     """What was told after all that is due was looked at, and what is kept of each customer."""
     await AccessChangePublisher(database, GRACE).queue.drain()
-    told = [json.loads(row["payload"]) for row in await rows(database, MESSAGES)]
-    assert {each["type"] for each in told} <= {"access.changed"}
-    kept = {row["customer_id"]: (row["last_notified"], row["check_at"]) for row in await rows(database, WATCHES)}
-    return [each["data"] for each in told], kept
+    messages = [json.loads(row["payload"]) for row in await rows(database, MESSAGES)]
+    assert {each["type"] for each in messages} <= {"access.changed"}
+    watched = {row["customer_id"]: (row["last_notified"], row["check_at"]) for row in await rows(database, WATCHES)}
+    return [each["data"] for each in messages], watched
 
 
 UNTIL = at(27)
@@ -51,8 +51,8 @@ ACTIVE = f"ACTIVE {UNTIL}"
 
 async def test_access_that_begins_is_told(database, fill):
     await fill(customer(external_id="ada"), subscription(**LATER), its("sub_1"), watch())
-    told, kept = await looked(database)
-    assert told == [
+    messages, watched = await looked(database)
+    assert messages == [
         {
             "customerId": "cus_1",
             "externalId": "ada",
@@ -62,8 +62,8 @@ async def test_access_that_begins_is_told(database, fill):
             "subscriptionId": "sub_1",
         }
     ]
-    assert kept == {"cus_1": (ACTIVE, UNTIL)}
-    assert (await looked(database))[0] == told, "nothing is due any more"
+    assert watched == {"cus_1": (ACTIVE, UNTIL)}
+    assert (await looked(database))[0] == messages, "nothing is due any more"
 
 
 PAST_DUE = {"status": "past_due", **LATER}
@@ -130,25 +130,25 @@ DECIDED = {
 }  # fmt: skip
 
 
-TOLD = {"customerId", "externalId", "allowed", "reason", "until", "subscriptionId"}
+FIELDS = {"customerId", "externalId", "allowed", "reason", "until", "subscriptionId"}
 
 
-@pytest.mark.parametrize(("given", "reasons", "kept"), DECIDED.values(), ids=DECIDED)
-async def test_what_is_told_and_when_it_is_looked_at_again(database, fill, given, reasons, kept):
+@pytest.mark.parametrize(("given", "reasons", "watched"), DECIDED.values(), ids=DECIDED)
+async def test_what_is_told_and_when_it_is_looked_at_again(database, fill, given, reasons, watched):
     await fill(*given)
-    told, found = await looked(database)
-    assert [each["reason"] for each in told] == reasons
-    assert all(each["allowed"] is (each["reason"] in {"ACTIVE", "GRACE_PERIOD", "PURCHASED"}) for each in told)
-    assert all({*each} == TOLD for each in told)
-    assert all((each["until"] is None) is (kept[1] is None) for each in told)
-    assert found == {"cus_1": kept}
+    messages, found = await looked(database)
+    assert [each["reason"] for each in messages] == reasons
+    assert all(each["allowed"] is (each["reason"] in {"ACTIVE", "GRACE_PERIOD", "PURCHASED"}) for each in messages)
+    assert all({*each} == FIELDS for each in messages)
+    assert all((each["until"] is None) is (watched[1] is None) for each in messages)
+    assert found == {"cus_1": watched}
 
 
 async def test_what_is_not_due_is_not_looked_at(database, fill):
     await fill(watch("cus_1", ACTIVE, NOW), watch("cus_2", ACTIVE, None), watch("cus_3", ACTIVE))
-    told, kept = await looked(database)
-    assert [each["customerId"] for each in told] == ["cus_3"]
-    assert kept == {"cus_1": (ACTIVE, NOW), "cus_2": (ACTIVE, None), "cus_3": ("", None)}
+    messages, watched = await looked(database)
+    assert [each["customerId"] for each in messages] == ["cus_3"]
+    assert watched == {"cus_1": (ACTIVE, NOW), "cus_2": (ACTIVE, None), "cus_3": ("", None)}
 
 
 @pytest.mark.parametrize("neighbours", [(1,), (1, 3)])
@@ -158,14 +158,14 @@ async def test_one_that_cannot_be_decided_takes_no_neighbour_along(database, fil
     await fill(*(watch(f"cus_{n}", ACTIVE) for n in (2, *neighbours)), broken)
     await fill(subscription("sub_2", customer_id="cus_2", **LATER), its("sub_2", "si_2"))
     with structlog.testing.capture_logs() as logs:
-        told, kept = await looked(database)
+        messages, watched = await looked(database)
     assert [(each["event"], each.get("customer")) for each in logs] == [
         ("access_one_by_one", None),
         ("access_not_decided", "cus_2"),
     ]
     assert logs[0]["count"] == 1 + len(neighbours)
-    assert [each["customerId"] for each in told] == [f"cus_{n}" for n in neighbours]
-    assert (kept["cus_1"], kept["cus_2"][0]) == (("", None), ACTIVE)
+    assert [each["customerId"] for each in messages] == [f"cus_{n}" for n in neighbours]
+    assert (watched["cus_1"], watched["cus_2"][0]) == (("", None), ACTIVE)
 
 
 async def test_customers_from_before_the_endpoint_are_watched(database, fill):
@@ -192,10 +192,10 @@ async def test_it_finds_and_looks_while_it_runs(database, fill):
     await fill(subscription(**LATER), its("sub_1"))
     running = asyncio.create_task(AccessChangePublisher(database, GRACE).run())
 
-    async def told():
+    async def notified():
         return [row["last_notified"] for row in await rows(database, WATCHES)]
 
-    await eventually_async(told, [ACTIVE], 20)
+    await eventually_async(notified, [ACTIVE], 20)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
 

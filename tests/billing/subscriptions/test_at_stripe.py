@@ -131,8 +131,8 @@ async def test_what_stripe_answers_is_stored_with_its_invoice(at_stripe, databas
     done = await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
     assert done.object["cancel_at_period_end"] is True
     assert (await at_stripe.state("sub_1")).subscription.cancel_at_period_end is True
-    kept = await database.read(lambda connection: row_by_id(connection, Invoice, "in_1"))
-    assert kept.number == "A-7"
+    stored = await database.read(lambda connection: row_by_id(connection, Invoice, "in_1"))
+    assert stored.number == "A-7"
     scripted.forget()
     scripted.answer("POST", SUB, theirs(latest_invoice="in_1"))
     scripted.answer("GET", SUB, theirs(latest_invoice="in_1"))
@@ -157,14 +157,14 @@ async def test_what_the_buyer_must_confirm_is_told_apart(at_stripe, scripted, co
 
 
 @pytest.mark.parametrize(
-    ("now", "told"), [("canceled", ("SUBSCRIPTION_ENDED", "subscriptionId")), ("active", ("STRIPE_REFUSED", None))]
+    ("now", "expected"), [("canceled", ("SUBSCRIPTION_ENDED", "subscriptionId")), ("active", ("STRIPE_REFUSED", None))]
 )
-async def test_what_is_missing_is_looked_at_again(at_stripe, scripted, now, told):
+async def test_what_is_missing_is_looked_at_again(at_stripe, scripted, now, expected):
     scripted.refuse("POST", SUB, "resource_missing", status=404)
     scripted.answer("GET", SUB, theirs(status=now))
     with pytest.raises(Rejected) as raised:
         await at_stripe.do("sub_1", at_stripe._stripe.post(SUB, idempotency_key="k"))
-    assert [(each.code.name, each.field) for each in raised.value.problems] == [told]
+    assert [(each.code.name, each.field) for each in raised.value.problems] == [expected]
     assert (await at_stripe.state("sub_1")).subscription.status == now
 
 
@@ -185,8 +185,8 @@ async def test_a_subscription_is_read_with_what_plans_it_now_and_what_does_no_mo
     assert int(state.planned.end.timestamp()) == ENDS
     assert list(scripted.calls[0][2].values()) == ["latest_invoice", "schedule", *WHOSE_DISCOUNTS]
     assert [call[1] for call in scripted.calls] == [SUB, RELEASED]
-    kept = await database.read(lambda connection: row_by_id(connection, SubscriptionSchedule, "sched_1"))
-    assert kept.status == "released"
+    stored = await database.read(lambda connection: row_by_id(connection, SubscriptionSchedule, "sched_1"))
+    assert stored.status == "released"
     assert (await database.read(lambda connection: row_by_id(connection, Discount, "di_1"))).coupon_id == "half"
 
 
@@ -232,8 +232,8 @@ async def test_a_coupon_that_comes_with_a_subscription_is_read_whole(at_stripe, 
     scripted.answer("GET", SUB, theirs(discounts=[{**OF_ADA, "object": "discount", **discount(coupon)}]))
     scripted.answer("GET", "/v1/coupons/half", coupon)
     await at_stripe.present("sub_1")
-    kept = await database.read(lambda connection: row_by_id(connection, Coupon, "half"))
-    assert kept.percent_off == 50
+    stored = await database.read(lambda connection: row_by_id(connection, Coupon, "half"))
+    assert stored.percent_off == 50
 
 
 async def test_after_a_failed_charge_access_goes_on_for_the_grace_period(at_stripe, scripted):

@@ -90,9 +90,9 @@ async def test_a_code_is_put_beside_what_is_there(service, scripted, database, b
     state = await service().redeem(ADA, "sub_1", " SPRING ", "k")
     assert state.subscription.discounts == [*(each["id"] for each in before), "di_1"]
     assert ("GET", CODES, {"code": "SPRING", "active": "true", "limit": "100"}) in scripted.calls
-    kept = {f"discounts[{place}][discount]": each["id"] for place, each in enumerate(before)}
+    present = {f"discounts[{place}][discount]": each["id"] for place, each in enumerate(before)}
     assert changed(scripted) == [
-        ("POST", SUB, {**kept, f"discounts[{len(before)}][promotion_code]": "promo_1", **EXPANDED})
+        ("POST", SUB, {**present, f"discounts[{len(before)}][promotion_code]": "promo_1", **EXPANDED})
     ]
     again = await service().redeem(ADA, "sub_1", "SPRING", "k")  # it is there already
     assert (again.subscription.discounts, len(changed(scripted))) == (state.subscription.discounts, 1)
@@ -163,9 +163,9 @@ async def test_what_the_seller_plans_binds_codes_and_offers(service, scripted, f
     becomes(scripted, theirs(schedule=PLANNED))
     scripted.list(CODES, [code()])
     made = service(seller_plans_binding=True)
-    told = [("PLANNED_BY_SELLER", "subscriptionId")]
-    assert await codes(made.redeem(ADA, "sub_1", "SPRING", None)) == told
-    assert await codes(made.accept(ADA, "sub_1", None)) == told
+    refused = [("PLANNED_BY_SELLER", "subscriptionId")]
+    assert await codes(made.redeem(ADA, "sub_1", "SPRING", None)) == refused
+    assert await codes(made.accept(ADA, "sub_1", None)) == refused
 
 
 async def test_a_bad_key_and_anothers_subscription_are_told_before_stripe_is_asked(service, scripted):

@@ -236,7 +236,7 @@ def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_o
         assert codes(undo(world, ann, bought)) == ["PLANNED_BY_SELLER"]
         before, planned = world.stripe("GET", f"/v1/subscription_schedules/{schedule}"), pending(world, ann)
         asked = {"input": {"subscriptionId": bought["id"], "comment": "Too dear, für mich"}}
-        kept = ("start_date", "end_date", "items", "discounts", "metadata", "trial_end")
+        names = ("start_date", "end_date", "items", "discounts", "metadata", "trial_end")
         for comes_back in (True, False):
             left = world.data(CANCEL, asked, ann)["cancelSubscription"]
             assert (codes(left), left["subscription"]) == ([], {"willCancel": True, "pendingChange": None})
@@ -245,7 +245,7 @@ def test_who_leaves_before_a_planned_rise_is_not_charged_it_and_finds_it_again_o
                 assert codes(resume(world, ann, bought)) == []
                 after = world.stripe("GET", f"/v1/subscription_schedules/{schedule}")
                 assert (after["phases"][1:], after["end_behavior"]) == (before["phases"][1:], "cancel")
-                assert [after["phases"][0][name] for name in kept] == [before["phases"][0][name] for name in kept]
+                assert [after["phases"][0][name] for name in names] == [before["phases"][0][name] for name in names]
                 assert after["metadata"] == {"comment": "Too dear, für mich"}
                 assert pending(world, ann) == planned
         renewed(world, bought)

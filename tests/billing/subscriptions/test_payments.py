@@ -41,7 +41,7 @@ def invoice(status: str, *lines, created: float = -3, total: int = 900, **column
     return SimpleNamespace(**{**given, **columns})
 
 
-def told(*invoices, returned: dict[str, int] | None = None, **columns):
+def judged(*invoices, returned: dict[str, int] | None = None, **columns):
     row = Subscription(
         id="sub_1", as_of=0, customer_id="cus_1", status="active", currency="eur", created=NOW, start_date=NOW
     )
@@ -105,9 +105,9 @@ PAIR = invoice("paid", line(-3, 27, 45, quantity=2), line(-3, 27, 4, quantity=1,
 )
 def test_what_a_pause_of_the_customers_has_left_unpaid(invoices, metadata, unpaid):
     for each in itertools.permutations(invoices):
-        assert told(*each, meta=metadata).unpaid == unpaid
+        assert judged(*each, meta=metadata).unpaid == unpaid
     returned = {"in_-3": 900}
-    assert set(told(*invoices, meta=metadata, returned=returned).unpaid.values()) <= {
+    assert set(judged(*invoices, meta=metadata, returned=returned).unpaid.values()) <= {
         None,
         ("price_1", None, 5, PERIOD),
     }
@@ -132,7 +132,7 @@ DEARER = invoice("paid", line(-2, 27, -9), line(-2, 27, 90, price="price_2", qua
 )
 def test_what_was_paid_before_a_change_whose_payment_went_back(invoices, gone, returned):
     for each in itertools.permutations(invoices):
-        assert told(*each, returned=gone).returned == returned
+        assert judged(*each, returned=gone).returned == returned
 
 
 VOID = invoice("void", line(-1, 27, 90, price="price_2", quantity=7), created=-1)
@@ -155,7 +155,7 @@ BILLED = {"si_1": ("price_2", None, 7, (at(-1), at(27)))}
 )
 def test_what_the_seller_has_let_pass(invoices, metadata, given):
     for each in itertools.permutations(invoices):
-        assert told(*each, meta=metadata).given == given
+        assert judged(*each, meta=metadata).given == given
 
 
 @pytest.mark.parametrize(
@@ -177,7 +177,7 @@ def test_what_the_seller_has_let_pass(invoices, metadata, given):
 )
 def test_what_was_paid_for_while_a_pause_of_the_customers_runs(invoices, pause, metadata, held):
     for each in itertools.permutations(invoices):
-        assert told(*each, meta=metadata, pause_behavior=pause).held == held
+        assert judged(*each, meta=metadata, pause_behavior=pause).held == held
 
 
 @pytest.mark.parametrize(
@@ -212,19 +212,19 @@ def test_what_was_paid_for_while_a_pause_of_the_customers_runs(invoices, pause, 
     ],
 )
 def test_until_when_an_item_is_paid(invoices, given, days):
-    found = told(*invoices, **given).paid_until
+    found = judged(*invoices, **given).paid_until
     assert found == ({} if days is None else {"si_1": at(days)})
 
 
 def test_when_time_alone_changes_what_is_paid():
     lines = line(-30, 0), line(0, 30), line(-3, 27, item="si_2")
-    assert told(invoice("paid", *lines)).changes_at == at(27)
-    assert told(invoice("paid", line(-30, 0))).changes_at is None
+    assert judged(invoice("paid", *lines)).changes_at == at(27)
+    assert judged(invoice("paid", line(-30, 0))).changes_at is None
 
 
 def test_a_full_refund_of_one_invoice_leaves_the_others():
     before, after = invoice("paid", line(-33, -3), created=-33), PAID
-    assert told(before, after, returned={"in_-33": 900}).paid_until == {"si_1": at(27)}
+    assert judged(before, after, returned={"in_-33": 900}).paid_until == {"si_1": at(27)}
 
 
 @pytest.mark.parametrize(
@@ -257,7 +257,7 @@ def test_a_full_refund_of_one_invoice_leaves_the_others():
     ],
 )
 def test_since_when_something_is_due(invoices, since):
-    assert told(*invoices).unpaid_since == (None if since is None else at(since))
+    assert judged(*invoices).unpaid_since == (None if since is None else at(since))
 
 
 @pytest.mark.parametrize(
@@ -274,5 +274,5 @@ def test_since_when_something_is_due(invoices, since):
     ],
 )
 def test_whether_anything_was_ever_paid(invoices, given, ever):
-    found = told(*invoices, **given)
+    found = judged(*invoices, **given)
     assert (found.ever_paid, found.known) == (ever, bool(invoices))

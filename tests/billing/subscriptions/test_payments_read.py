@@ -9,7 +9,7 @@ from harness.rows import NOW, at, charge, dispute, invoice, line, put, subscript
 MONTH = line(-3, 27)
 
 
-def told(connection, *rows, status: str = "canceled", now: float = 0):
+def judged(connection, *rows, status: str = "canceled", now: float = 0):
     put(connection, *rows)
     row = subscription(status=status)
     return payments_of(connection, [(row, at(now))])["sub_1"]
@@ -41,7 +41,7 @@ KNOWN = {
 
 @pytest.mark.parametrize(("row", "status", "known"), KNOWN.values(), ids=KNOWN)
 def test_the_invoices_that_are_about_now_or_later(connection, row, status, known):
-    assert told(connection, row, status=status).known is known
+    assert judged(connection, row, status=status).known is known
 
 
 RETURNED = {
@@ -78,17 +78,17 @@ RETURNED = {
 
 @pytest.mark.parametrize(("rows", "until"), RETURNED.values(), ids=RETURNED)
 def test_what_went_back_is_not_kept(connection, rows, until):
-    assert days(told(connection, invoice("in_1", MONTH), *rows)) == until
+    assert days(judged(connection, invoice("in_1", MONTH), *rows)) == until
 
 
 @pytest.mark.parametrize("status", ["active", "trialing", "past_due", "canceled", "unpaid"])
 def test_what_went_back_is_paid_back_in_every_status(connection, status):
-    found = told(connection, invoice("in_1", MONTH), charge("ch_1", 900, invoice_id="in_1"), status=status)
+    found = judged(connection, invoice("in_1", MONTH), charge("ch_1", 900, invoice_id="in_1"), status=status)
     assert (found.paid_until, found.paid_back) == ({}, {"si_1"})
 
 
 def test_what_went_back_of_an_open_invoice_changes_nothing(connection):
-    found = told(connection, invoice("in_1", MONTH, status="open"), charge("ch_1", 900, invoice_id="in_1"))
+    found = judged(connection, invoice("in_1", MONTH, status="open"), charge("ch_1", 900, invoice_id="in_1"))
     assert (found.paid_until, found.known) == ({}, True)
 
 

@@ -159,8 +159,8 @@ async def test_a_change_at_once_takes_the_place_of_one_that_waits_and_leaves_the
         assert not any(name.startswith("phases[1]") for name in sent)
 
 
-KEPT = set_aside({**PLANS, "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
-LEFT = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": KEPT}
+SET_ASIDE = set_aside({**PLANS, "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
+LEFT = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": SET_ASIDE}
 GONE = {
     "to plan": (None, SCHEDS, lambda made: made.change(ADA, "sub_1", LATER, None)),
     "to plan anew": (SCHEDULE, SCHED, lambda made: made.change(ADA, "sub_1", LATER, None)),

@@ -37,8 +37,8 @@ async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group
     service, scripted, fill, who, excluded
 ):
     later = {"start_date": ENDS, "end_date": ENDS + 9, "items": [{"price": "disk", "quantity": 1}]}
-    kept = set_aside({**PLANS, "phases": [PHASE, later], "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
-    left = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": kept}
+    saved = set_aside({**PLANS, "phases": [PHASE, later], "metadata": {}}, datetime.fromtimestamp(ENDS, UTC))
+    left = {**SCHEDULE, "phases": [{**PHASE, "end_date": ENDS}], "end_behavior": "cancel", "metadata": saved}
     if excluded:
         await fill(subscription("sub_3"), item("si_3", "disk", "disks", subscription_id="sub_3"))
     scripted.answer("GET", SUB, theirs(schedule=left))
@@ -59,11 +59,11 @@ async def test_a_plan_that_was_set_aside_comes_back_beside_no_other_of_its_group
 async def test_what_the_seller_has_planned_stays_whatever_the_customer_does(service, scripted):
     scripted.answer("GET", SUB, theirs(schedule=BY_SELLER))
     scripted.answer("GET", SCHED, BY_SELLER)
-    made, told = service(seller_plans_binding=True), [("PLANNED_BY_SELLER", "subscriptionId")]
+    made, refused = service(seller_plans_binding=True), [("PLANNED_BY_SELLER", "subscriptionId")]
     for wanted in (PlanChange("year"), LATER, PlanChange("month", 2)):
-        assert await codes(made.change(ADA, "sub_1", wanted, None)) == told
-        assert await codes(made.preview(ADA, "sub_1", wanted)) == told
-    assert await codes(made.cancel_pending(ADA, "sub_1")) == told
+        assert await codes(made.change(ADA, "sub_1", wanted, None)) == refused
+        assert await codes(made.preview(ADA, "sub_1", wanted)) == refused
+    assert await codes(made.cancel_pending(ADA, "sub_1")) == refused
     state, _ = await made.change(ADA, "sub_1", PlanChange("month"), None)  # it is so already
     assert state.pending == (await made.endings.resume(ADA, "sub_1", None)).pending
     assert state.pending.items == (("year", 1),)
@@ -106,10 +106,10 @@ async def test_who_leaves_sets_aside_what_the_seller_has_planned_and_gets_it_bac
     ((_, path, sent),) = changed(scripted)
     assert scripted.keys[0].partition("-")[0] == "cancel"
     assert (path, sent["end_behavior"], sent["phases[0][end_date]"]) == (SCHED, "cancel", str(ENDS))
-    kept = {name[9:-1]: text for name, text in sent.items() if name.startswith("metadata[")}
-    assert (kept.pop("feedback"), kept.pop("comment"), kept["ended_by_customer"]) == ("unused", "Bye", str(ENDS))
+    saved = {name[9:-1]: text for name, text in sent.items() if name.startswith("metadata[")}
+    assert (saved.pop("feedback"), saved.pop("comment"), saved["ended_by_customer"]) == ("unused", "Bye", str(ENDS))
     assert not any(name.startswith("phases[1]") for name in sent)
-    over["metadata"] = kept
+    over["metadata"] = saved
     scripted.forget()
     scripted.answer("GET", SUB, theirs(schedule=over))
     scripted.answer("GET", SCHED, over)
@@ -118,16 +118,16 @@ async def test_who_leaves_sets_aside_what_the_seller_has_planned_and_gets_it_bac
     assert (int(state.planned.end.timestamp()), state.pending, changed(scripted)) == (ENDS, None, [])
     assert await codes(made.change(ADA, "sub_1", LATER, None)) == [("SUBSCRIPTION_ENDING", "subscriptionId")]
     for spoilt in ({"set_aside_1": "}"}, {"set_aside_0": ""}):
-        over["metadata"] = kept | spoilt
+        over["metadata"] = saved | spoilt
         assert await codes(made.endings.resume(ADA, "sub_1", None)) == [("PLANNED_BY_SELLER", "subscriptionId")]
     assert changed(scripted) == []
-    over["metadata"] = kept
+    over["metadata"] = saved
     becomes(scripted, theirs(schedule=over), theirs(schedule=BY_SELLER), path=SCHED)
     await made.endings.resume(ADA, "sub_1", None)
     ((_, path, sent),) = changed(scripted)
     expected = {"phases[0][end_date]": str(ENDS), "phases[1][end_date]": str(ENDS + 9), "end_behavior": "release"}
     expected |= {"phases[1][items][0][price]": "year", "phases[1][items][0][quantity]": "1"}
-    expected |= {f"metadata[{name}]": "" for name in kept}
+    expected |= {f"metadata[{name}]": "" for name in saved}
     assert (path, expected.items() <= sent.items()) == (SCHED, True)
 
 
@@ -137,9 +137,9 @@ async def test_an_end_at_once_takes_what_the_seller_has_planned_along_or_fails_a
     scripted.answer("POST", f"{SCHED}/cancel", {**BY_SELLER, "status": "canceled"})
     scripted.answer("GET", SCHED, {**BY_SELLER, "status": "canceled"})
     state = await service().endings.cancel(ADA, "sub_1", Cancellation(now=True, feedback=reason), None)
-    (ended, *told) = changed(scripted)
+    (ended, *reasons) = changed(scripted)
     assert ended == ("POST", f"{SCHED}/cancel", {"invoice_now": "true", "prorate": "false"})
-    assert told == ([("POST", SUB, {"cancellation_details[feedback]": reason})] if reason else [])
+    assert reasons == ([("POST", SUB, {"cancellation_details[feedback]": reason})] if reason else [])
     assert scripted.keys[1:] == (["details-sub_1-sched_1"] if reason else [])
     assert state.subscription.status == "canceled"
 

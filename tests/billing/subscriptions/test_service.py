@@ -184,9 +184,9 @@ async def test_what_ended_a_moment_ago_has_ended(service, scripted):
 
 async def test_what_is_paused_is_neither_changed_nor_previewed(service, scripted):
     scripted.answer("GET", SUB, theirs(pause_collection={"behavior": "void"}))
-    told = await codes(service().change(ADA, "sub_1", PlanChange("year"), None))
-    assert await codes(service().preview(ADA, "sub_1", PlanChange("year"))) == told
-    assert (told[0][0], changed(scripted)) == ("SUBSCRIPTION_PAUSED", [])
+    problems = await codes(service().change(ADA, "sub_1", PlanChange("year"), None))
+    assert await codes(service().preview(ADA, "sub_1", PlanChange("year"))) == problems
+    assert (problems[0][0], changed(scripted)) == ("SUBSCRIPTION_PAUSED", [])
 
 
 async def test_what_was_bought_a_moment_ago_is_read(service, scripted, database):
@@ -208,8 +208,8 @@ async def test_what_was_bought_a_moment_ago_is_read(service, scripted, database)
 CONFIRM = {"error": {"type": "card_error", "message": "no", "code": "authentication_required"}}
 
 
-@pytest.mark.parametrize(("schedule", "told"), [(SCHEDULE, []), (PLANS, [("CHANGE_PENDING", "subscriptionId")])])
-async def test_a_change_whose_payment_must_be_confirmed_waits_for_that(service, scripted, schedule, told):
+@pytest.mark.parametrize(("schedule", "problems"), [(SCHEDULE, []), (PLANS, [("CHANGE_PENDING", "subscriptionId")])])
+async def test_a_change_whose_payment_must_be_confirmed_waits_for_that(service, scripted, schedule, problems):
     """No schedule keeps it from being made then; what a schedule plans is not given up for it."""
     scripted.answer("POST", SUB, CONFIRM, status=402)
     becomes(scripted, theirs(schedule=schedule), theirs(latest_invoice=bill("year", status="open")))
@@ -217,8 +217,8 @@ async def test_a_change_whose_payment_must_be_confirmed_waits_for_that(service, 
     scripted.answer("POST", RELEASE, released)
     scripted.answer("GET", SCHED, released)
     asked = service().change(ADA, "sub_1", PlanChange("year", when=ChangeTime.NOW), "k")
-    if told:
-        assert await codes(asked) == told
+    if problems:
+        assert await codes(asked) == problems
         assert [call[1] for call in changed(scripted)] == [SUB]
         return
     await asked
@@ -248,7 +248,7 @@ async def test_what_waits_for_its_payment_is_undone_with_its_invoice(service, sc
     assert ([call[1] for call in changed(scripted)], state.subscription.id) == (["/v1/invoices/in_1/void"], "sub_1")
 
 
-KEPT_OUT = {
+REFUSED_TOGETHER = {
     "Stripe has paused it": (theirs(status="paused"), PlanChange("year"), ("SUBSCRIPTION_PAUSED", "subscriptionId")),
     "two intervals": (
         with_disk(), entries(TO_YEAR_ITEM, when=ChangeTime.NOW), ("INTERVALS_MIXED", "items"),
@@ -267,7 +267,7 @@ KEPT_OUT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("present", "wanted", "expected"), KEPT_OUT.values(), ids=KEPT_OUT)
+@pytest.mark.parametrize(("present", "wanted", "expected"), REFUSED_TOGETHER.values(), ids=REFUSED_TOGETHER)
 async def test_what_does_not_go_together(service, scripted, fill, present, wanted, expected):
     await fill(product("cds", meta={"group": "disks"}), price("cd", "cds", 300))
     scripted.answer("GET", SUB, present)

@@ -48,9 +48,9 @@ def schedule(*later: dict, **said) -> dict:
     return {"phases": phases, "current_phase": NOW_PHASE, "end_behavior": "cancel", "metadata": {}, **said}
 
 
-def back(kept: dict, now: int) -> dict:
+def back(saved: dict, now: int) -> dict:
     """What brings back what was set aside, in a schedule that has other metadata as well."""
-    begun = {"phases": [NOW_PHASE], "current_phase": NOW_PHASE, "metadata": {"note": "mine", **kept}}
+    begun = {"phases": [NOW_PHASE], "current_phase": NOW_PHASE, "metadata": {"note": "mine", **saved}}
     items = [{"price": {"id": "month"}, "quantity": 1, "metadata": {}, "tax_rates": []}]
     said = dict.fromkeys(("default_tax_rates", "default_payment_method", "description"))
     said |= {"discounts": [], "metadata": {}, "collection_method": "charge_automatically", "status": "active"}
@@ -58,19 +58,19 @@ def back(kept: dict, now: int) -> dict:
 
 
 def test_all_that_a_phase_says_comes_back():
-    kept = set_aside(schedule(SHOWN, metadata=None), END)
-    assert all(len(text) <= 500 and text.strip() == text for text in kept.values())
-    found = back(kept, STARTED + 9)
+    saved = set_aside(schedule(SHOWN, metadata=None), END)
+    assert all(len(text) <= 500 and text.strip() == text for text in saved.values())
+    found = back(saved, STARTED + 9)
     assert found["phases"][1:] == [GIVEN]
     assert (found["phases"][0]["start_date"], found["phases"][0]["end_date"]) == (STARTED, ENDS)
-    assert (found["end_behavior"], found["metadata"]) == ("cancel", dict.fromkeys(kept, ""))
+    assert (found["end_behavior"], found["metadata"]) == ("cancel", dict.fromkeys(saved, ""))
 
 
 def test_much_of_it_takes_several_keys():
     many = [{**SHOWN, "start_date": ENDS + n, "end_date": LATER + n} for n in range(12)]
-    kept = set_aside(schedule(*many), END)
-    assert len(kept) > 10  # so that their order by name is another
-    assert back(kept, STARTED + 9)["phases"][1:] == [{**GIVEN, "end_date": LATER + n} for n in range(12)]
+    saved = set_aside(schedule(*many), END)
+    assert len(saved) > 10  # so that their order by name is another
+    assert back(saved, STARTED + 9)["phases"][1:] == [{**GIVEN, "end_date": LATER + n} for n in range(12)]
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_when_the_present_phase_ends_is_the_same_wherever_the_gateway_runs(far_w
 
 
 def test_as_many_keys_as_there_is_room_for_are_kept():
-    kept = set_aside(schedule(metadata={f"key {n}": "" for n in range(39)}), END)
-    assert kept.keys() == {"ended_by_customer", "set_aside_0"}
+    saved = set_aside(schedule(metadata={f"key {n}": "" for n in range(39)}), END)
+    assert saved.keys() == {"ended_by_customer", "set_aside_0"}
 
 
 def test_an_end_alone_comes_back():
-    kept = set_aside(schedule(), END)
-    assert [each["end_date"] for each in back(kept, STARTED + 9)["phases"]] == [ENDS]
+    saved = set_aside(schedule(), END)
+    assert [each["end_date"] for each in back(saved, STARTED + 9)["phases"]] == [ENDS]
 
 
 @pytest.mark.parametrize(
@@ -137,8 +137,8 @@ def test_what_cannot_be_given_back_exactly_is_not_kept(given):
 
 def test_whoever_asks_is_told_what_would_come_back():
     other = {**SHOWN, "items": [ITEM, {**ITEM, "price": {"id": "disk"}}]}
-    kept = set_aside(schedule(SHOWN, other), END)
-    assert coming_back({"schedule": {"metadata": kept}}) == {"month", "disk"}
+    saved = set_aside(schedule(SHOWN, other), END)
+    assert coming_back({"schedule": {"metadata": saved}}) == {"month", "disk"}
     spoilt = [{}, {"set_aside_0": "["}, {"set_aside_1": "{}"}, {"set_aside_0": "{}"}]
     assert [coming_back({"schedule": {"metadata": each}}) for each in spoilt] == [set()] * 4
     assert coming_back({"schedule": None}) == set()

@@ -158,7 +158,7 @@ def test_a_dearer_price_of_the_same_product_is_no_measure_for_another_product(pr
 
 
 @pytest.mark.parametrize(
-    ("present", "end", "told"),
+    ("present", "end", "expected"),
     [
         (trying(), at(11), {}),
         (trying(), at(4), {"trial_end": int(at(4).timestamp())}),
@@ -166,8 +166,8 @@ def test_a_dearer_price_of_the_same_product_is_no_measure_for_another_product(pr
         (trying(status="active"), None, {}),
     ],
 )
-def test_what_stripe_is_told_of_a_trial(present, end, told):
-    assert trial_parameters(present, end) == told
+def test_what_stripe_is_told_of_a_trial(present, end, expected):
+    assert trial_parameters(present, end) == expected
     assert trial_of(present) == (at(11) if present.subscription.status == "trialing" else None)
 
 

@@ -17,7 +17,7 @@ from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.errors import CardRefused, KeyReused, StripeRefused
 
 
-def told(problem: Problem | None) -> tuple[str, str | None] | None:
+def shown(problem: Problem | None) -> tuple[str, str | None] | None:
     return problem and (problem.code.name, problem.field)
 
 
@@ -25,12 +25,12 @@ def told(problem: Problem | None) -> tuple[str, str | None] | None:
     ("key", "good"), [(None, True), ("", False), ("k", True), ("k" * 255, True), ("k" * 256, False)]
 )
 def test_a_key_has_1_to_255_characters(key, good):
-    assert told(bad_key(key)) == (None if good else ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey"))
+    assert shown(bad_key(key)) == (None if good else ("IDEMPOTENCY_KEY_INVALID", "idempotencyKey"))
 
 
 @pytest.mark.parametrize(("comment", "good"), [(None, True), ("", True), ("c" * 500, True), ("c" * 501, False)])
 def test_a_comment_has_500_characters_at_most(comment, good):
-    assert told(long_comment(comment)) == (None if good else ("COMMENT_TOO_LONG", "comment"))
+    assert shown(long_comment(comment)) == (None if good else ("COMMENT_TOO_LONG", "comment"))
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_a_comment_has_500_characters_at_most(comment, good):
 )
 def test_what_has_ended_cannot_be_changed(status, over):
     present = SimpleNamespace(subscription=SimpleNamespace(status=status))
-    assert told(ended(present)) == (("SUBSCRIPTION_ENDED", "subscriptionId") if over else None)
+    assert shown(ended(present)) == (("SUBSCRIPTION_ENDED", "subscriptionId") if over else None)
 
 
 BEGUN, COMING = {"start_date": 1}, {"start_date": 2}
@@ -46,7 +46,7 @@ EMPTY = {"current_phase": BEGUN, "phases": [BEGUN], "end_behavior": "release"}
 
 
 @pytest.mark.parametrize(
-    ("schedule", "told_so"),
+    ("schedule", "waits"),
     [
         (None, False),
         (EMPTY, False),  # left by a gateway that was killed
@@ -55,15 +55,15 @@ EMPTY = {"current_phase": BEGUN, "phases": [BEGUN], "end_behavior": "release"}
         (EMPTY | {"current_phase": None}, True),
     ],
 )
-def test_discounts_wait_for_a_change_that_waits(schedule, told_so):
-    expected = ("CHANGE_PENDING", "subscriptionId") if told_so else None
-    assert told(change_pending({"schedule": schedule})) == expected
+def test_discounts_wait_for_a_change_that_waits(schedule, waits):
+    expected = ("CHANGE_PENDING", "subscriptionId") if waits else None
+    assert shown(change_pending({"schedule": schedule})) == expected
 
 
 @pytest.mark.parametrize("unverified", [False, True])
 def test_a_card_that_is_not_the_users_pays_no_change(unverified):
     expected = ("PAYMENT_METHOD_NEEDED", "subscriptionId") if unverified else None
-    assert told(foreign_card(SimpleNamespace(payer_unverified=unverified))) == expected
+    assert shown(foreign_card(SimpleNamespace(payer_unverified=unverified))) == expected
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_card_that_is_not_the_users_pays_no_change(unverified):
 )
 def test_what_stripe_refuses_is_told_as_something_to_fix(error, code, field, says):
     problem = refused(error)
-    assert (told(problem), problem.message[: len(says)]) == ((code, field), says)
+    assert (shown(problem), problem.message[: len(says)]) == ((code, field), says)
 
 
 def test_everything_is_told_at_once_and_nothing_is_no_error():

@@ -126,10 +126,10 @@ def test_what_is_learned_is_bounded_and_the_oldest_goes_first():
     for text in texts:
         documents.text_of(GraphQLRequest(text, None, {}, digest(text)))
         documents.text_of(GraphQLRequest(None, None, {}, digest(texts[0])))  # always in use
-    kept = [text for text in texts if outcome_of(documents, digest(text)) == text]
-    assert kept[0] == texts[0]
-    assert kept[1:] == texts[-len(kept) + 1 :]
-    assert 940_000 < sum(map(len, kept)) <= 1_000_000
+    remembered = [text for text in texts if outcome_of(documents, digest(text)) == text]
+    assert remembered[0] == texts[0]
+    assert remembered[1:] == texts[-len(remembered) + 1 :]
+    assert 940_000 < sum(map(len, remembered)) <= 1_000_000
 
 
 def outcome_of(documents, name):

@@ -22,7 +22,7 @@ BUY = """mutation($input: CreateCheckoutSessionInput!) {
 
 
 @pytest.fixture(scope="module")
-def told(sqlite_template, tmp_path_factory):
+def answered(sqlite_template, tmp_path_factory):
     """Every answer of a run in which everything goes wrong, by what went wrong, and the log of that run."""
     folder = tmp_path_factory.mktemp("production")
     path = folder / "gateway.db"
@@ -85,8 +85,8 @@ def provoke(url, session, token, path):
         return answers
 
 
-def test_no_answer_tells_what_is_inside(told):
-    answers, _, secrets = told
+def test_no_answer_tells_what_is_inside(answered):
+    answers, _, secrets = answered
     for name, answer in answers.items():
         text = answer.text + str(answer.headers)
         assert not INSIDE.search(answer.text), (name, answer.text)
@@ -94,8 +94,8 @@ def test_no_answer_tells_what_is_inside(told):
         assert MAIL not in text, name
 
 
-def test_what_failed_inside_is_masked_under_the_id_that_the_log_has(told):
-    answers, log, _ = told
+def test_what_failed_inside_is_masked_under_the_id_that_the_log_has(answered):
+    answers, log, _ = answered
     answer = answers["a row that nobody expects"]
     [error] = answer.json()["errors"]
     assert error["extensions"] == {"code": "INTERNAL", "requestId": answer.headers["x-request-id"]}
@@ -104,8 +104,8 @@ def test_what_failed_inside_is_masked_under_the_id_that_the_log_has(told):
     assert gone["extensions"] == {"code": "UNAVAILABLE"}
 
 
-def test_the_log_has_no_secret_no_address_and_of_an_error_its_kind_and_place_alone(told):
-    _, log, secrets = told
+def test_the_log_has_no_secret_no_address_and_of_an_error_its_kind_and_place_alone(answered):
+    _, log, secrets = answered
     [line] = [json.loads(line) for line in log.splitlines() if "graphql.internal_error" in line]
     assert line["error"] == "ValueError"
     assert re.fullmatch(r"gateway/\S+\.py:\d+ in \w+", line["at"])
@@ -117,8 +117,8 @@ def test_the_log_has_no_secret_no_address_and_of_an_error_its_kind_and_place_alo
     assert MAIL not in log
 
 
-def test_in_production_mistakes_are_clear_and_the_schema_is_not_told(told):
-    answers, _, _ = told
+def test_in_production_mistakes_are_clear_and_the_schema_is_not_told(answered):
+    answers, _, _ = answered
     for name in ("an unknown field", "introspection", "an unknown enum", "an unknown argument"):
         [error, *_] = answers[name].json()["errors"]
         assert error["extensions"]["code"] in {"GRAPHQL_VALIDATION_FAILED", "BAD_USER_INPUT"}

@@ -165,9 +165,9 @@ def test_who_may_not_ask_is_told_so_as_everywhere(shop):
     hers = opened(shop, shop.token("user_ada"), "starter_monthly")["id"]
     ids = {"hers": hers, "absent": hers[:-8] + "00000000", "odd": "price_x"}
     callers = {"nobody": None, "ada": shop.token("user_ada"), "grace": shop.token("user_grace"), "service": SERVICE}
-    told = {who: dict(tried(shop, headers, ids)) for who, headers in callers.items()}
+    heard = {who: dict(tried(shop, headers, ids)) for who, headers in callers.items()}
     nothing = {"hers": "NOT_FOUND", "absent": "NOT_FOUND", "odd": "NOT_FOUND"}
-    assert told == {
+    assert heard == {
         "nobody": {**nothing, "viewer": "UNAUTHENTICATED"},
         "ada": {**nothing, "hers": "OPEN", "viewer": "user_ada"},
         "grace": {**nothing, "viewer": "user_grace"},
@@ -180,12 +180,12 @@ def tried(world, headers, ids):
     with signed_in(world, headers) as socket:
         for what, named in ids.items():
             socket.subscribe(STATUS, {"id": named}, what)
-            yield what, told_by(socket.receive(), lambda data: data["sessionUpdated"]["status"])
+            yield what, value_or_error(socket.receive(), lambda data: data["sessionUpdated"]["status"])
         socket.subscribe("subscription { viewerUpdated { id } }", id="viewer")
-        yield "viewer", told_by(socket.receive(), lambda data: data["viewerUpdated"]["id"])
+        yield "viewer", value_or_error(socket.receive(), lambda data: data["viewerUpdated"]["id"])
 
 
-def told_by(message, value):
+def value_or_error(message, value):
     payload = message["payload"]
     return payload[0]["extensions"]["code"] if message["type"] == "error" else value(payload["data"])
 

@@ -51,7 +51,7 @@ def test_what_is_said_in_both_forms_is_refused(short, items):
 
 
 @pytest.mark.parametrize(
-    ("to", "field", "told"),
+    ("to", "field", "expected"),
     [
         (None, "priceId", "priceId"),
         (PLAN, "priceId", "to.plan.priceId"),
@@ -67,7 +67,7 @@ def test_what_is_said_in_both_forms_is_refused(short, items):
         (PLAN, None, None),
     ],
 )
-def test_a_problem_is_told_where_it_was_written(to, field, told):
+def test_a_problem_is_told_where_it_was_written(to, field, expected):
     with pytest.raises(Rejected) as refused, problems_at(to):
         raise Rejected(Problem(ProblemCode.PRICE_NOT_FOUND, "it is not there", field))
-    assert [each.field for each in refused.value.problems] == [told]
+    assert [each.field for each in refused.value.problems] == [expected]

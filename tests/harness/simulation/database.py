@@ -25,7 +25,7 @@ class _Lasting(sqlite3.Connection):
         """Do nothing."""
 
 
-class _Kept(sa.Connection):
+class _LastingConnection(sa.Connection):
     """A connection of SQLAlchemy's for one piece of work after the other: to make each costs as much as a look."""
 
     def close(self) -> None:
@@ -36,16 +36,16 @@ class _Kept(sa.Connection):
 class _Engine(sa.Engine):
     """An engine whose pieces of work share one connection."""
 
-    _kept: _Kept | None = None
+    _lasting: _LastingConnection | None = None
 
     def connect(self) -> sa.Connection:
-        self._kept = self._kept or _Kept(self)
-        return self._kept
+        self._lasting = self._lasting or _LastingConnection(self)
+        return self._lasting
 
     def dispose(self, close: bool = True) -> None:  # noqa: ARG002 - as SQLAlchemy has it
         """Give the connection back, which outlives the process: SQLAlchemy remembers each that is not."""
         if self._kept:
-            super(_Kept, self._kept).close()
+            super(_LastingConnection, self._kept).close()
             self._kept = None
 
 
@@ -65,7 +65,7 @@ class MemoryDatabase:
         self._tables = [name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         self._filled: dict[str, list[str]] = {}
         """The tables that have rows, by the name under which they are kept."""
-        self._told = 0
+        self._seen = 0
         engine, _ = create_engines(sa.make_url(MEMORY), readers=1, writers=1)
         engine.connect().close()  # so the dialect asks what this SQLite can do, once
         self._dialect = engine.dialect
@@ -86,12 +86,12 @@ class MemoryDatabase:
             self._execute(f'INSERT INTO main."{name}" SELECT * FROM kept."{kept} {name}"')  # noqa: S608
         self._execute("COMMIT")
         self._execute("PRAGMA foreign_keys = ON")
-        self._told = 0
+        self._seen = 0
 
     def tells_of_access(self) -> bool:
         """Return whether something was told since the last call that may decide somebody's access."""
-        new = self._execute("SELECT id, topics FROM notification WHERE id > ? ORDER BY id", [self._told]).fetchall()
-        self._told = new[-1][0] if new else self._told
+        new = self._execute("SELECT id, topics FROM notification WHERE id > ? ORDER BY id", [self._seen]).fetchall()
+        self._seen = new[-1][0] if new else self._seen
         topics = (topic for _, told in new for topic in orjson.loads(told))
         return any(not topic.startswith(("lock:", "credits:")) for topic in topics)
 

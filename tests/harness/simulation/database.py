@@ -44,9 +44,9 @@ class _Engine(sa.Engine):
 
     def dispose(self, close: bool = True) -> None:  # noqa: ARG002 - as SQLAlchemy has it
         """Give the connection back, which outlives the process: SQLAlchemy remembers each that is not."""
-        if self._kept:
-            super(_LastingConnection, self._kept).close()
-            self._kept = None
+        if self._lasting:
+            super(_LastingConnection, self._lasting).close()
+            self._lasting = None
 
 
 class MemoryDatabase:

@@ -127,11 +127,21 @@ async def leader(database: Database, task: str, *, lease: timedelta = LEASE) -> 
             renewing = asyncio.create_task(_renew(database, acquire, lease.total_seconds() / 3))
         yield leads
     finally:
-        if renewing:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
-        if leads:
-            await database.transaction(partial(_release, name, holder))
+        try:
+            if renewing:
+                await _end(renewing)
+        finally:  # also by who is cancelled meanwhile
+            if leads:
+                await database.transaction(partial(_release, name, holder))
+
+
+async def _end(renewing: asyncio.Task[None]) -> None:
+    """End a task, and wait for it; also if cancelled meanwhile, because a release may not overtake a renewal."""
+    renewing.cancel()
+    try:
+        await asyncio.wait([renewing])
+    finally:
+        await asyncio.wait([renewing])
 
 
 async def _renew(database: Database, acquire: Callable[[sa.Connection], bool], every_seconds: float) -> None:

@@ -127,6 +127,17 @@ async def test_a_leader_renews_its_lease(database, another):
             assert not second
 
 
+async def test_who_is_stopped_while_giving_a_task_back_has_given_it_back(database):
+    async def lead() -> None:
+        async with leader(database, "catch-up"):
+            asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.create_task(lead())
+    async with leader(database, "catch-up") as leads:
+        assert leads
+
+
 @both_databases
 async def test_a_renewal_that_is_under_way_when_a_leader_ends_leaves_no_lease_behind(database, another):
     begun, written, transaction = asyncio.Event(), threading.Event(), database.transaction

@@ -11,6 +11,7 @@ from gateway.billing.subscriptions.validation import (
     ended,
     foreign_card,
     long_comment,
+    not_kept,
     refused,
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -89,3 +90,18 @@ def test_everything_is_told_at_once_and_nothing_is_no_error():
     with pytest.raises(Rejected) as raised:
         check(problems[0], None, problems[1])
     assert raised.value.problems == problems
+
+
+@pytest.mark.parametrize(
+    ("returned", "disputed", "why"),
+    [
+        (set(), False, None),
+        ({"si_1"}, False, "went back,"),
+        (set(), True, "is disputed,"),
+        ({"si_1"}, True, "went back,"),
+    ],
+)
+def test_a_change_at_once_credits_nothing_that_was_not_kept(returned, disputed, why):
+    problem = not_kept(SimpleNamespace(returned=returned), disputed=disputed)
+    assert shown(problem) == (why and ("INVOICE_UNPAID", "subscriptionId"))
+    assert why is None or f"paid for it {why}" in problem.message

@@ -93,15 +93,15 @@ def test_everything_is_told_at_once_and_nothing_is_no_error():
 
 
 @pytest.mark.parametrize(
-    ("returned", "disputed", "why"),
+    ("unkept", "disputed", "why"),
     [
         (set(), False, None),
-        ({"si_1"}, False, "went back,"),
-        (set(), True, "is disputed,"),
-        ({"si_1"}, True, "went back,"),
+        ({"si_1"}, False, "was not paid, or went back,"),
+        (set(), True, "was disputed,"),
+        ({"si_1"}, True, "was not paid, or went back,"),
     ],
 )
-def test_a_change_at_once_credits_nothing_that_was_not_kept(returned, disputed, why):
-    problem = not_kept(SimpleNamespace(returned=returned), disputed=disputed)
+def test_a_change_at_once_credits_nothing_that_was_not_kept(unkept, disputed, why):
+    problem = not_kept(SimpleNamespace(unkept=unkept), disputed=disputed)
     assert shown(problem) == (why and ("INVOICE_UNPAID", "subscriptionId"))
-    assert why is None or f"paid for it {why}" in problem.message
+    assert why is None or f"costs now {why}" in problem.message

@@ -394,10 +394,16 @@ def _simulate(tree: Path, *given: str) -> "subprocess.CompletedProcess[str]":
 
 
 def _problem(tree: Path, seed: int) -> str | None:
-    """Return what does not hold in one history; None when everything does."""
+    """Return what does not hold in one history; None when everything does.
+
+    Raises:
+        SystemExit: the simulation broke off.
+    """
     done = _simulate(tree, "--seed", str(seed))
     said = re.findall(rf"^SEED={seed}: (.*)$", done.stdout, re.MULTILINE)
-    return said[-1] if done.returncode and said else None
+    if not said:
+        raise SystemExit(f"{tree}: the simulation broke off\n{done.stderr[-3000:]}")
+    return said[-1] if done.returncode else None
 
 
 def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:

@@ -68,16 +68,15 @@ def decide(
     if event.created:
         return Order.EARLIER
     others = tuple(others)
-    follows = not answered and (
-        (event.before is not None and shows(known, event.before))
-        or any(other.created and shows(known, other.after) for other in others if other.after)
+    follows = (event.before is not None and shows(known, event.before)) or any(
+        other.created and shows(known, other.after) for other in others if other.after
     )
     precedes = any(
         shows(after, other.before) and not shows(after, other.after)
         for other in others
         if other.before is not None and other.after is not None
     )
-    if follows == precedes:
+    if follows == precedes or (follows and answered):
         return Order.OPEN
     return Order.LATER if follows else Order.EARLIER
 

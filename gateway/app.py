@@ -103,10 +103,11 @@ def create_app(settings: Settings, *, runtime: Runtime | None = None, pages: tup
     @asynccontextmanager
     async def lifespan(_: Rest) -> AsyncIterator[None]:
         settings.warn_about_names()
-        with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
-            await services.catalog.snapshot()
         tasks = background_tasks(runtime, inbox, receiver)
         async with supervised({**tasks, "failover": services.failover.run}):
+            await runtime.notifications.listening()  # what was read before must be read again
+            with suppress(DatabaseUnavailable):  # readyz tells; the gateway starts, and serves when the database does
+                await services.catalog.snapshot()
             yield
         await authenticator.close()
         await operators.close()

@@ -45,6 +45,8 @@ CURRENT_SECONDS = 0.045
 LOOK_SECONDS = 0.015
 """Between two looks, as long as somebody answers from memory."""
 BUSY_SECONDS = 1.0
+START_SECONDS = 1.0
+"""How long a start waits at most until it hears the other processes."""
 MAX_NOTIFICATIONS = 1_000
 NOTIFICATIONS = table_for(Notification)
 _CLEAR = sa.delete(NOTIFICATIONS).where(NOTIFICATIONS.c.id <= sa.bindparam("newest") - MAX_NOTIFICATIONS)
@@ -109,6 +111,14 @@ class Notifications:
                 while self.healthy and self._current_at < asked:
                     await self._looked.wait()
         return self.healthy and self._current_at >= asked
+
+    async def listening(self) -> bool:
+        """Wait until the other processes are heard, which takes some milliseconds; whether that came soon."""
+        looked = self._looked
+        with suppress(TimeoutError):
+            async with asyncio.timeout(START_SECONDS):
+                await looked.wait()
+        return self.healthy
 
     @contextmanager
     def subscribe(self, *topics: str) -> Iterator["TopicSubscription"]:

@@ -6,7 +6,8 @@ import string
 
 import pytest
 
-from gateway.db.notifications import MAX_NOTIFICATIONS, PAYLOAD_BYTES, payloads, publish
+from gateway.db.database import Database
+from gateway.db.notifications import MAX_NOTIFICATIONS, PAYLOAD_BYTES, Notifications, payloads, publish
 from harness.databases import both_databases
 
 
@@ -28,6 +29,27 @@ async def test_a_commit_is_heard_by_this_process_before_its_writer_goes_on_and_b
         await database.transaction(publishing("customer:1"))
         assert await heard(here, 0.05)
         assert await heard(there)
+
+
+@both_databases
+async def test_who_waits_until_the_others_are_heard_need_not_look_again(database_url, database):
+    followed, notifications = [], Notifications()
+    notifications.follow(followed.append)
+    listener = Database(database_url, endpoints=(), on_commit=notifications)
+    running = asyncio.create_task(notifications.run(listener))
+    assert await notifications.listening()
+    assert followed == [None]
+    with notifications.subscribe("a") as changed:
+        await database.transaction(publishing("a"))
+        assert await heard(changed)
+    assert followed == [None, ["a"]]
+    running.cancel()
+    await asyncio.gather(running, return_exceptions=True)
+    await listener.close()
+
+
+async def test_who_hears_nobody_waits_a_moment_only():
+    assert not await Notifications().listening()
 
 
 @both_databases

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal, InvalidOperation
 from itertools import count
+from operator import itemgetter
 from typing import Any
 
 from gateway.models.mirrored import Price, Product
@@ -98,9 +99,10 @@ class ProductPrices:
     @classmethod
     def of(cls, product: Product, prices: Iterable[Price], currency: str) -> "ProductPrices":
         """Return a product with these prices, in the order that they have in a currency."""
-        ordered = tuple(sorted(prices, key=lambda price: price_place(price, currency)))
+        placed = sorted(((price_place(price, currency), price) for price in prices), key=itemgetter(0))
+        ordered = tuple(price for _, price in placed)
         active = tuple(filter(is_active, ordered))
-        lowest = min((_lowest_amount(price, currency) for price in active or ordered), default=LAST)
+        lowest = min((amount for (_, amount, _), price in placed if is_active(price) or not active), default=LAST)
         place = _sort_order(product.meta.get("sort_order")), lowest, product.name, product.id
         return cls(product, ordered, active, place)
 

@@ -7,6 +7,7 @@ import socket
 import threading
 import time
 import tracemalloc
+from functools import partial
 from itertools import product as every
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ import orjson
 import pytest
 import strawberry
 from graphql import parse
+from prometheus_client import REGISTRY
 
 from gateway.auth.authenticator import Authenticator
 from gateway.billing.catalog.service import Catalog
@@ -51,6 +53,15 @@ def hits(world):
     """How many requests were answered from memory so far."""
     text = world.client.get(f"{world.url}/metrics").text
     return int(float(re.search(r'gateway_cache_total\{cache="answers",result="hit"\} (\S+)', text)[1]))
+
+
+def test_a_start_reads_the_catalogue_once(new_sqlite):
+    """Not before it hears the others, who may have changed it meanwhile."""
+    misses = partial(REGISTRY.get_sample_value, "gateway_cache_total", {"cache": "catalog", "result": "miss"})
+    before = misses() or 0
+    with make_world(new_sqlite(), fill=False) as world:
+        assert get(world, "{ pricing { asOf } }").json()["data"]
+        assert misses() == before + 1
 
 
 def get(world, query, headers=None, **parameters):

@@ -106,7 +106,7 @@ storms: .venv/development assets
 
 # Failovers, a clock that jumps, the version before beside new tables, and eight hours of load in minutes.
 failures: failovers
-	$(BIN)/python -m pytest tests/soak/test_upgrade.py tests/soak/test_ageing.py -m soak --timeout 600 -s $(ARGS)
+	$(PLAY) tests/soak/test_upgrade.py tests/soak/test_ageing.py -m soak -n 2 --timeout 600 $(ARGS)
 
 # What of them CI plays, in about two minutes.
 failovers: .venv/development assets packages

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gateway.auth.tokens import Tokens
 
 LEEWAY_SECONDS = 10
+LATEST_SECOND = 253_402_300_799  # the end of the year 9999: an `exp` of hundreds of digits is no number to reckon with
 MAX_CACHE_BYTES = 4 * 1024 * 1024  # about 5,000 users
 
 
@@ -112,7 +113,7 @@ class Authenticator:
             subject=subject,
             email=email if known else None,
             email_verified=known and claims.get("email_verified") is True,
-            expires_at=int(claims["exp"]),
+            expires_at=min(int(claims["exp"]), LATEST_SECOND),
         )
 
 

@@ -161,7 +161,7 @@ class KeySet:
         try:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 keys = await self._read()
-        except (httpx.HTTPError, TimeoutError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it answers: who signs in is told, and the keys stay
             kept = len(self._keys or ())
             log.warning("auth.keys_unreadable", url=self._url, error=type(error).__name__, kept=kept)
             return
@@ -190,7 +190,10 @@ class KeySet:
 
 
 def _usable(entry: Any) -> Key | None:
-    """Return a public key for signatures; None for anything else, above all a symmetric key, which is a secret."""
+    """Return a public key for signatures; None for anything else, above all a symmetric key, which is a secret.
+
+    Whatever is wrong with an entry, it takes no neighbour along.
+    """
     if not isinstance(entry, dict) or entry.get("kty") not in FAMILIES.values() or entry.get("use", "sig") != "sig":
         return None
     kid, algorithm = entry.get("kid"), entry.get("alg")
@@ -198,5 +201,5 @@ def _usable(entry: Any) -> Key | None:
         return None
     try:
         return Key(kid, entry["kty"], algorithm, jwt.PyJWK(entry).key)
-    except (jwt.PyJWTError, ValueError, TypeError):
+    except Exception:  # noqa: BLE001 - PyJWT raises NotImplementedError for `alg: none`, cryptography its own
         return None

@@ -137,6 +137,7 @@ def test_a_public_key_never_passes_for_a_secret(world, provider):
 
 def test_a_symmetric_key_among_the_published_ones_is_not_believed(world, provider):
     provider.keys.append({"kty": "oct", "kid": "open-secret", "alg": "HS256", "k": "c" * 43})
+    provider.keys.append({**provider.published("first"), "kid": "unsigned", "alg": "none"})
     secret = base64.urlsafe_b64decode("c" * 43 + "=")
     token = jwt.encode(claims_of(), secret, algorithm="HS256", headers={"kid": "open-secret"})
     assert refusal(world, bearer(token)) == "the token is not signed in a way that is accepted here"
@@ -356,11 +357,14 @@ async def test_only_so_many_proofs_are_remembered_and_those_asked_for_last_stay(
     assert proofs == [first, *others, others[0]]
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"keys": 7}', b"x" * 300_000])
+@pytest.mark.parametrize("body", [b"", b"null", b"[]", b"{}", b'{"keys": 7}', b"x" * 300_000, "javascript:1"])
 async def test_what_is_no_key_set_is_no_key_set(body):
     async def answer(reader, writer):
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
+        if isinstance(body, str):
+            writer.write(f"HTTP/1.1 302 Found\r\nLocation: {body}\r\n\r\n".encode())
+        else:
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
         writer.close()
 
     server = await asyncio.start_server(answer, "127.0.0.1", 0)

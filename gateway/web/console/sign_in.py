@@ -75,7 +75,7 @@ class ProviderSignIn:
             provider = await self._discovered()
         except RateLimited as error:
             return _too_many(error)
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return _away(error)
         state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
         asked = {
@@ -110,7 +110,7 @@ class ProviderSignIn:
             token = await self._token(code, verifier, _own(request))
             await self._operators.authenticate(f"Bearer {token}")
             _check_nonce(token, nonce)
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             return _away(error)
         except Unauthenticated as error:
             return _refusal(str(error))
@@ -153,7 +153,8 @@ class ProviderSignIn:
             form["client_secret"] = self._secret.get_secret_value()
         answer = await self._http.post(provider["token_endpoint"], data=form, headers={"Accept": "application/json"})
         answer.raise_for_status()
-        token = answer.json().get("id_token")
+        found = answer.json()
+        token = found.get("id_token") if isinstance(found, dict) else None
         if not isinstance(token, str):
             raise ValueError("the provider gives no ID token")  # noqa: TRY004 - of an answer, not of an argument
         return token

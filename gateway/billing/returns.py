@@ -27,12 +27,16 @@ def of_invoice(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
     Args:
         invoice_id: the column of the surrounding query.
     """
-    intents = sa.select(PAYMENTS.c.payment_intent_id).where(PAYMENTS.c.invoice_id == invoice_id)
-    by_intent = CHARGES.c.payment_intent_id.in_(intents.correlate_except(PAYMENTS))
+    its = PAYMENTS.c.invoice_id == invoice_id, PAYMENTS.c.status != "canceled"
+    intents = sa.select(PAYMENTS.c.payment_intent_id).where(*its).correlate_except(PAYMENTS)
+    charges = sa.select(PAYMENTS.c.charge_id).where(*its, PAYMENTS.c.charge_id.is_not(None)).correlate_except(PAYMENTS)
+    by_intent, by_charge = CHARGES.c.payment_intent_id.in_(intents), CHARGES.c.id.in_(charges)
     # older API versions name the invoice in the charge; newer ones name both in an `invoice_payment`
-    by_name = sa.and_(CHARGES.c.invoice_id == invoice_id, ~sa.func.coalesce(by_intent, sa.false()))
+    by_name = sa.and_(CHARGES.c.invoice_id == invoice_id, ~sa.func.coalesce(by_intent, sa.false()), ~by_charge)
     issued = NOTES.c.invoice_id == invoice_id, NOTES.c.status == "issued"
-    return _of_charges(by_intent) + _of_charges(by_name) + _sum(NOTES, NOTES.c.amount - NOTES.c.refunded, *issued)
+    noted = _sum(NOTES, NOTES.c.amount - NOTES.c.refunded, *issued)
+    # an index is used for one of them at a time
+    return _of_charges(by_intent, invoice_id) + _of_charges(by_charge) + _of_charges(by_name) + noted
 
 
 def of_invoices(connection: sa.Connection, ids: Collection[str]) -> dict[str, int]:
@@ -58,16 +62,19 @@ def is_disputed(subscription_id: str, since: datetime, connection: sa.Connection
     its = INVOICES.c.subscription_id == subscription_id, INVOICES.c.service_end > since
     invoices = sa.select(INVOICES.c.id).where(*its)
     intents = sa.select(PAYMENTS.c.payment_intent_id).where(PAYMENTS.c.invoice_id.in_(invoices))
+    named = sa.select(PAYMENTS.c.charge_id).where(PAYMENTS.c.invoice_id.in_(invoices))
     charges = sa.select(CHARGES.c.id).where(
-        CHARGES.c.payment_intent_id.in_(intents) | CHARGES.c.invoice_id.in_(invoices)
+        CHARGES.c.payment_intent_id.in_(intents) | CHARGES.c.invoice_id.in_(invoices) | CHARGES.c.id.in_(named)
     )
     is_open = DISPUTES.c.status.in_(("needs_response", "under_review"))
     found = sa.select(DISPUTES.c.id).where(DISPUTES.c.charge_id.in_(charges), is_open).limit(1)
     return connection.execute(found).first() is not None
 
 
-def _of_charges(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
-    """Sum what went back of some charges.
+def _of_charges(
+    which: sa.ColumnElement[bool], invoice_id: sa.ColumnElement[str] | None = None
+) -> sa.ColumnElement[int]:
+    """Sum what went back of some charges; of an invoice, its share of them.
 
     The part of an authorisation that was never taken counts as refunded at Stripe, and does not here. A dispute that is
     told in another currency than its charge's is of all of it: its amount says nothing about a part.
@@ -75,7 +82,30 @@ def _of_charges(which: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:
     disputed = sa.case((DISPUTES.c.currency == CHARGES.c.currency, DISPUTES.c.amount), else_=CHARGES.c.amount)
     refunded = CHARGES.c.amount_refunded - (CHARGES.c.amount - CHARGES.c.amount_captured)
     lost = _sum(DISPUTES, disputed, DISPUTES.c.charge_id == CHARGES.c.id, DISPUTES.c.status == "lost")
-    return _sum(CHARGES, sa.case((refunded > 0, refunded), else_=0) + lost, which)
+    gone = sa.case((refunded > 0, refunded), else_=0) + lost
+    return _sum(CHARGES, gone if invoice_id is None else sa.case((gone > 0, _share(gone, invoice_id)), else_=0), which)
+
+
+def _share(gone: sa.ColumnElement[int], invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+    """Return how much of what went back of a charge is an invoice's, by what its payment intent has paid of each.
+
+    A payment can pay several invoices (https://docs.stripe.com/api/invoice-payment/object, `amount_paid`). Each has the
+    difference of two sums, so that the shares of all are what went back. Where it is not known how much of it paid one
+    of them, all counts for each.
+    """
+    amount, paid = PAYMENTS.c.amount_paid, PAYMENTS.c.status == "paid"
+    same = PAYMENTS.c.payment_intent_id == CHARGES.c.payment_intent_id
+    all_paid = sa.func.sum(amount)
+
+    def up_to(which: sa.ColumnElement[bool]) -> sa.ColumnElement[Any]:
+        before = sa.cast(sa.func.sum(sa.case((which, amount), else_=0)), sa.Double)  # a product may exceed 64 bits
+        return sa.func.round(before * gone / all_paid)
+
+    is_one = sa.func.min(PAYMENTS.c.invoice_id) == sa.func.max(PAYMENTS.c.invoice_id)
+    known = sa.and_(sa.func.count(amount) == sa.func.count(), all_paid > 0, ~is_one)
+    share = up_to(PAYMENTS.c.invoice_id <= invoice_id) - up_to(PAYMENTS.c.invoice_id < invoice_id)
+    each = sa.select(sa.case((known, sa.cast(share, sa.BigInteger)), else_=gone)).where(same, paid)
+    return each.correlate_except(PAYMENTS).scalar_subquery()
 
 
 def _sum(table: sa.Table, what: sa.ColumnElement[Any], *where: sa.ColumnElement[bool]) -> sa.ColumnElement[int]:

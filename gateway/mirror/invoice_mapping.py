@@ -138,7 +138,9 @@ def invoice_payment(obj: Json) -> Json:
     return {
         "invoice_id": id_of(obj["invoice"]),
         "payment_intent_id": id_of(obj["payment"].get("payment_intent")),
+        "charge_id": id_of(obj["payment"].get("charge")),
         "status": obj["status"],
+        "amount_paid": obj.get("amount_paid"),
     }
 
 

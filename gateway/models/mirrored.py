@@ -317,13 +317,19 @@ class PromotionCode(Mirrored, table=True):
 
 
 class InvoicePayment(Mirrored, table=True):
-    """Which payment has paid an invoice (Stripe `invoice_payment`): the way from a charge to what it was for."""
+    """Which payment has paid an invoice (Stripe `invoice_payment`): the way from a charge to what it was for.
+
+    `charge_id` is that of a charge without a payment intent. `amount_paid` is how much of the payment is for the
+    invoice; None until it is paid, and where it was paid before the column was there.
+    """
 
     __tablename__ = "invoice_payment"
 
     invoice_id: str = Field(index=True)
     payment_intent_id: str | None = Field(default=None, index=True)
+    charge_id: str | None = Field(default=None, index=True)
     status: str
+    amount_paid: int | None = Field(default=None, sa_type=sa.BigInteger)
 
 
 class Charge(Mirrored, table=True):

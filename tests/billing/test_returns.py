@@ -17,8 +17,9 @@ def note(id: str, amount: int, refunded: int = 0, **columns) -> CreditNote:
     return CreditNote(id=id, amount=amount, refunded=refunded, **given)
 
 
-def paid_by(id: str, intent: str | None, invoice_id: str = "in_1") -> InvoicePayment:
-    return InvoicePayment(id=id, as_of=0, invoice_id=invoice_id, payment_intent_id=intent, status="paid")
+def paid_by(id: str, intent: str | None, invoice_id: str = "in_1", **columns) -> InvoicePayment:
+    given = {"status": "paid", "as_of": 0, "payment_intent_id": intent, **columns}
+    return InvoicePayment(id=id, invoice_id=invoice_id, **given)
 
 
 PAID = {"payment_intent_id": "pi_1"}
@@ -51,6 +52,13 @@ RETURNED = {
     "that is void": ([note("cn_1", 400, status="void")], 0, 0),
     "of another invoice": ([note("cn_1", 400, invoice_id="in_2")], 0, 0),
     "beside a refund": ([note("cn_1", 400, 300), charge("ch_1", 300, **PAID)], 400, 300),
+    "of a payment that pays nothing of it any more": (
+        [charge("ch_1", 300, payment_intent_id="pi_2"), paid_by("d", "pi_2", status="canceled")],
+        0,
+        0,
+    ),
+    "of a charge without a payment intent": ([charge("ch_1", 300), paid_by("d", None, charge_id="ch_1")], 300, 0),
+    "that names its invoice as well": ([charge("ch_1", 300, **NAMED), paid_by("d", None, charge_id="ch_1")], 300, 0),
 }
 
 
@@ -60,6 +68,31 @@ def test_how_much_went_back(connection, rows, of_invoice, of_payment):
     its = sa.select(returns.of_invoice(INVOICES.c.id)).where(INVOICES.c.id == "in_1")
     assert connection.execute(its).scalar() == of_invoice
     assert connection.execute(sa.select(returns.of_payment(sa.literal("pi_1")))).scalar() == of_payment
+
+
+SHARES = {
+    "a part": (100, (300, 300, 300), (33, 34, 33)),
+    "all": (900, (500, 300, 100), (500, 300, 100)),
+    "a cent": (1, (500, 300, 100), (1, 0, 0)),
+    "nothing": (0, (500, 300, 100), (0, 0, 0)),
+    "more than 64 bits, multiplied": (9 * 10**11, (5 * 10**11, 3 * 10**11, 10**11), (5 * 10**11, 3 * 10**11, 10**11)),
+    "of what was paid before it was kept": (100, (500, None, 100), (100, 100, 100)),
+}
+
+
+@both_connections
+def test_a_refund_is_shared_by_the_invoices_that_the_payment_has_paid(connection):
+    invoices = [f"in_{place}" for place in range(3)]
+    put(connection, *map(invoice, invoices))
+    for number, (refunded, amounts, _) in enumerate(SHARES.values()):
+        intent = f"pi_{number}"
+        put(connection, charge(f"ch_{number}", refunded, payment_intent_id=intent, amount=10**12))
+        for name, amount in zip(invoices, amounts, strict=True):
+            put(connection, paid_by(f"{name}_{number}", intent, name, amount_paid=amount))
+        put(connection, paid_by(f"x_{number}", intent, "in_x", amount_paid=None, status="open"))
+        found = returns.of_invoices(connection, invoices)
+        connection.execute(sa.delete(returns.CHARGES))
+        assert tuple(found[name] for name in invoices) == [*SHARES.values()][number][2], [*SHARES][number]
 
 
 DISPUTED = {

@@ -185,16 +185,15 @@ def _charged_at(connection: sa.Connection, intent: str | None) -> datetime | Non
 
 def paid_by(connection: sa.Connection, intents: Collection[str], charges: Collection[str]) -> set[str]:
     """Return the invoices and checkouts that were paid by some payment intents or charges."""
-    by_charge = (
-        connection.execute(
-            sa.select(CHARGES.c.payment_intent_id, CHARGES.c.invoice_id).where(CHARGES.c.id.in_(charges))
-        )
-    ).all()
+    these = sa.select(CHARGES.c.payment_intent_id, CHARGES.c.invoice_id).where(CHARGES.c.id.in_(charges))
+    by_charge = connection.execute(these).all() if charges else []
     intents = {*intents, *(row.payment_intent_id for row in by_charge)} - {None}
     found: set[str] = {row.invoice_id for row in by_charge if row.invoice_id}
-    for column, paid in (
-        (PAYMENTS.c.payment_intent_id, PAYMENTS.c.invoice_id),
-        (SESSIONS.c.payment_intent_id, SESSIONS.c.id),
+    for column, paid, names in (
+        (PAYMENTS.c.payment_intent_id, PAYMENTS.c.invoice_id, intents),
+        (PAYMENTS.c.charge_id, PAYMENTS.c.invoice_id, charges),
+        (SESSIONS.c.payment_intent_id, SESSIONS.c.id, intents),
     ):
-        found.update(connection.execute(sa.select(paid).where(column.in_(intents))).scalars())
+        if names:
+            found.update(connection.execute(sa.select(paid).where(column.in_(names))).scalars())
     return found

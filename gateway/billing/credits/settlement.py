@@ -45,13 +45,13 @@ def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
     """Settle the purchases that these rows are about."""
     about = [row for row in written if row.kind in {"invoice_payment", "charge", "dispute", "checkout.session"}]
     intents: set[str] = {row.columns["payment_intent_id"] for row in about} - {None}
-    advisory_locks(connection, intents)
+    charges: set[str] = {row.id if row.kind == "charge" else row.columns.get("charge_id", "") for row in about}
+    charges -= {"", None}
+    advisory_locks(connection, intents | charges)
     ids = {row.id for row in written if row.kind == "invoice" and row.columns["status"] == "paid"}
     ids |= {row.id for row in written if row.kind == "checkout.session" and row.columns["status"] == "complete"}
     ids |= {row.columns["invoice_id"] for row in written if row.kind in {"invoice_payment", "credit_note"}}
-    moved = [row for row in written if row.kind in {"charge", "dispute"}]
-    if moved:
-        charges = {row.columns["charge_id"] if row.kind == "dispute" else row.id for row in moved}
+    if any(row.kind in {"charge", "dispute", "invoice_payment"} for row in about):
         ids |= purchases.paid_by(connection, intents, charges)
     ids |= _last_invoices(connection, {row.id for row in written if row.kind == "subscription" and _matters(row)})
     if ids:

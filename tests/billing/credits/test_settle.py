@@ -311,6 +311,17 @@ def test_what_is_written_settles_the_purchases_that_it_is_about(bought, kind, id
     assert booked(bought, kind, id, **columns) == granted
 
 
+def test_what_else_a_payment_has_paid_has_its_share_of_what_went_back(bought):
+    change(bought, CHARGES, "ch_1", amount_refunded=900)
+    bought.execute(sa.update(settlement.purchases.PAYMENTS).values(amount_paid=300))
+    put(bought, month("in_2", 27), InvoicePayment(id="inpay_2", as_of=0, invoice_id="in_2", status="open"))
+    assert booked(bought, "invoice", "in_1", **PAID) == [*MONTHS, *MONTHS, ("revoke", -100)]
+    both = {"invoice_id": "in_2", "payment_intent_id": "pi_1", "status": "paid", "amount_paid": 600}
+    change(bought, settlement.purchases.PAYMENTS, "inpay_2", **both)
+    booked(bought, "invoice_payment", "inpay_2", **both)
+    assert {name: lot.revoked for name, lot in lots(bought).items()} == {"il_in_1": 33, "il_in_2": 66}
+
+
 def test_several_rows_at_once(bought):
     dispute_ = Written("dispute", "dp_1", {"charge_id": "ch_1", "payment_intent_id": None}, True)
     session = Written("checkout.session", "cs_1", {"status": "complete", "payment_intent_id": "pi_2"}, True)

@@ -17,6 +17,7 @@ from gateway.billing.counting.windows import Window, present, settle
 from gateway.billing.credits.held import CREDITS, account_of
 from gateway.billing.metering.totals import Period, summed
 from gateway.billing.subscriptions.counted import Counted
+from gateway.billing.subscriptions.payments import is_given_back
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
@@ -166,10 +167,13 @@ def settled(connection: sa.Connection, place: Place, was: Counter | None, moment
     """
     of = place.counted.subscription_id
 
-    def bought_anew() -> bool:
-        return was is not None and was.subscription_id != of and _was_paid(connection, of)
-
     period = present(place.counted.period, moment)
+
+    def bought_anew() -> bool:
+        if was is None or (was.subscription_id == of and not place.counted.after_trial):
+            return False
+        return _was_paid(connection, of) and not is_given_back(connection, was.subscription_id, period.start)
+
     window, is_new = settle(was.window if was else None, period, moment, bought_anew=bought_anew)
     if is_new:
         found = connection.execute(summed(Period(place.customer_id, place.name, *window))).one()

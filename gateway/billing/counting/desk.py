@@ -220,27 +220,40 @@ class Desk:
         paid = spend.prices(self.connection, place.customer_id)
         if all(each.event_name != place.name for each in paid):
             return False  # it costs nothing
-        mine, others = self.counter(place), [each for each in paid if each.event_name != place.name]
-        quantities = {place.name: mine.used + mine.held + amount, **self._quantities(place.customer_id, others)}
+        self.counter(place)  # in the window that counts now
+        quantities = self._quantities(place.customer_id, paid)
+        quantities[place.name] += amount
         return spend.costs_more(paid, quantities, bounds.spend_cap, bounds.currency)
 
     def _quantities(self, customer_id: str, paid: Collection[spend.MeteredPrice]) -> dict[str, int]:
-        """Return how much is used and held of what else a customer pays for, by the meters' event names.
+        """Return how much is used and held of what a customer pays for, by the meters' event names.
 
-        Where nobody has asked how one stands, it has no counter of this period, and its records tell.
+        A counter tells where it counts in the period that is billed. Otherwise the records do: nobody has asked how it
+        stands, or the plan that gives the feature has a longer period than the price of its use.
         """
         keys = {(customer_id, each.event_name): each for each in paid}
         there = stored(self.connection, keys, self.now) if keys else {}
         counters = {key: as_stored(row) for key, row in there.items()} | self._counters
         found = {}
         for key, price in keys.items():
-            counter = counters.get(key)
-            if counter and counter.holds(self.now):
+            counter, billed = counters.get(key), present(price.period, self.now)
+            if counter and counter.window == billed:
                 used = counter.used
             else:
-                used = counted_in(self.connection, price.formula, Period(*key, *present(price.period, self.now)))
+                used = self._counted_in(price.formula, Period(*key, *billed))
             found[price.event_name] = used + (counter.held if counter else 0)
         return found
+
+    def _counted_in(self, formula: str, period: Period) -> int:
+        """Return what a meter has counted in a period, what this transaction is still to write included."""
+        if formula != "sum":  # nothing of it is consumed here
+            return counted_in(self.connection, formula, period)
+        if (total := totals.read(self.connection, period)) is None:
+            totals.sum_up(self.connection, period)
+            total = totals.read(self.connection, period)
+        its = (each for each in self._new_records if (each.customer_id, each.event_name) == period[:2])
+        new = sum(each.value for each in its if period.start <= each.timestamp < period.end)
+        return new + (total.value if total else 0)
 
     def hold(self, id: str) -> UsageHold:
         """Return a hold as it is.

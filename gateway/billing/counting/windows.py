@@ -3,7 +3,8 @@
 A counter follows the periods of the subscription that gives its feature. A period that has run to its end is over. One
 that another begins before its end (a plan of another interval, a subscription that was canceled and taken again) is
 gone on with to the end of the new one: otherwise whoever changes back and forth would begin again and again at nothing
-used. Only another subscription that was paid for begins anew.
+used. Anew begins only another subscription that was paid for, unless the rest of the one before was credited, and what
+is paid when a trial ends early.
 """
 
 from collections.abc import Callable
@@ -49,8 +50,8 @@ def settle(before: Window | None, period: Window, moment: datetime, *, bought_an
         before: the one in which was counted last; None where nothing was.
         period: the subscription's present period.
         moment: now.
-        bought_anew: whether the period is of another subscription than the window's, and was paid for; asked for where
-            it matters alone.
+        bought_anew: whether the period was paid for and is not what the window's was changed into; asked for where it
+            matters alone.
     """
     if before is None:
         return Settled(period, is_new=True)

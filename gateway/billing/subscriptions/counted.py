@@ -20,12 +20,14 @@ class Counted:
         subscription_id: the subscription whose periods count; empty where nothing but what was bought for life does.
         period: the present one of its item, from a moment to another, which does not belong to it; None is the calendar
             month.
+        after_trial: whether that period began as a trial ended.
     """
 
     use: Use
     overage: bool = False
     subscription_id: str = ""
     period: tuple[datetime, datetime] | None = None
+    after_trial: bool = False
 
 
 def counted(
@@ -53,5 +55,6 @@ def counted(
             if is_for_life(state):
                 return Counted(use, overage)
             period = item.current_period_start, item.current_period_end
-            return Counted(use, overage, state.subscription.id, period)
+            row = state.subscription
+            return Counted(use, overage, row.id, period, after_trial=row.trial_end == item.current_period_start)
     return None

@@ -21,12 +21,13 @@ from gateway.billing.subscriptions.paid_time import (
     order_of,
 )
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
+from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
-from gateway.models.mirrored import Invoice, Subscription
+from gateway.models.mirrored import Invoice, Subscription, SubscriptionItem
 from gateway.models.statuses import OWED
 
-INVOICES = table_for(Invoice)
+INVOICES, ITEMS = table_for(Invoice), table_for(SubscriptionItem)
 
 # What is about the past alone tells only whether anything was ever paid, which matters when something is due.
 _INVOICES = PreparedQuery(
@@ -100,6 +101,26 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         unpaid=_unpaid(away, kept, subscription, now) if away else {},
         held=_held(kept, subscription, now) if holds(subscription, now) else {},
     )
+
+
+def is_given_back(connection: sa.Connection, subscription_id: str, moment: datetime) -> bool:
+    """Return whether a subscription's time at a moment was billed, and all of it credited again.
+
+    Args:
+        connection: what is read with.
+        subscription_id: the subscription, which may have ended.
+        moment: when. What is credited may stand on another one's invoice.
+    """
+    subscription = row_by_id(connection, Subscription, subscription_id)
+    if subscription is None:
+        return False
+    its = sa.select(ITEMS.c.id).where(ITEMS.c.subscription_id == subscription_id)
+    paid = INVOICES.c.customer_id == subscription.customer_id, INVOICES.c.status == "paid"
+    invoices = connection.execute(sa.select(INVOICES).where(*paid, INVOICES.c.service_end > moment)).all()
+    items, present = set(connection.execute(its).scalars()), int(moment.timestamp())
+    lines = [line for row in invoices for line in _lines(row, subscription) if line.item in items]
+    billed = [line for line in lines if not line.gives_back and line.covers[0] <= present < line.covers[1]]
+    return bool(billed) and all(kept_until(not_given_back(line, lines), present) is None for line in billed)
 
 
 def _unpaid(

@@ -9,6 +9,7 @@ from gateway.billing.catalog.product_features import UseKind
 from gateway.billing.counting.controls import ALERTS, Controls, due, set_controls
 from gateway.billing.counting.counters import Counter
 from gateway.billing.counting.spend import MeteredPrice, costs_more
+from gateway.billing.counting.uses import Consume
 from gateway.billing.counting.windows import Window
 from gateway.billing.credits.timeline import Tariff
 from gateway.billing.metering.usage import Report, report
@@ -120,6 +121,7 @@ async def test_a_customer_has_thresholds_of_their_own(till):
 
 async def test_nothing_is_used_that_costs_more_than_the_cap(till):
     plan = item("si_1", "calls", "pro", None)
+    plan.current_period_start, plan.current_period_end = PERIOD
     paid = price("calls", "pro", None, unit_amount_decimal="2.5", meter="mtr_1")
     capped = UsageControl(customer_id="cus_1", spend_cap=100, currency="usd")
     await till.database.transaction(lambda connection: put(connection, capped))
@@ -172,6 +174,22 @@ async def test_what_is_used_and_held_of_another_meter_is_under_the_cap_too(till)
     till.place = place(limit=None, **METERED)
     assert await till.use(9) == "SPEND_CAP_REACHED amount"
     assert await till.use(8) == "8+0 of None, None left"
+
+
+async def test_the_cap_is_of_the_period_in_which_the_use_is_billed(till):
+    """The plan that gives the feature is a year's, and its use is billed by the month."""
+    await cap_two_meters(till)
+    till.place = place(limit=None, period=(TODAY - 90 * DAY, TODAY + 275 * DAY), **METERED)
+    await report(till.database, Report("ada", "calls", 40, "before", TODAY - 4 * DAY))
+    assert await till.use(41, "a") == "SPEND_CAP_REACHED amount"
+    assert await till.hold(20) == "open 20/None: 40+20 of None, None left"
+    together = Consume(till.place, 15, "b"), Consume(till.place, 6, "c"), Consume(till.place, 5, "d")
+    assert await till.do(*together) == [
+        "55+20 of None, None left", "SPEND_CAP_REACHED amount", "60+20 of None, None left",
+    ]  # fmt: skip
+    assert await till.use(1, "e") == "SPEND_CAP_REACHED amount"
+    till.later(28 * 86_400)
+    assert await till.use(40, "f") == "100+0 of None, None left"
 
 
 async def test_controls_are_set_once_for_a_key(till):

@@ -45,6 +45,10 @@ def held(name: str, **columns):
 
 CASES = {
     "one": ([held("pro")], Counted(COUNTER, subscription_id="sub_1", period=PERIOD)),
+    "a trial has ended early": (
+        [held("pro", trial_end=PERIOD[0])],
+        Counted(COUNTER, subscription_id="sub_1", period=PERIOD, after_trial=True),
+    ),
     "none says it": ([held("plain")], None),
     "no access": ([held("pro", access=Access(allowed=False, reason=Reason.UNPAID))], None),
     "the oldest that says it": (

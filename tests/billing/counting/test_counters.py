@@ -8,7 +8,8 @@ from gateway.billing.catalog.product_features import UseKind
 from gateway.billing.counting.counters import Counter, as_stored, settled, stored
 from gateway.billing.counting.windows import Window
 from gateway.models.metering import UsageCounter, UsageHold, UsageRecord
-from harness.rows import at, put
+from gateway.models.mirrored import Invoice
+from harness.rows import at, invoice, item, line, put, subscription
 from harness.till import DAY, PERIOD, TODAY, place
 
 NAME, WINDOW = "counter:tokens", Window(*PERIOD)
@@ -76,6 +77,44 @@ def test_how_a_counter_stands_now(connection, was, period, expected):
     records = (UsageRecord(id=str(n), value=7, timestamp=TODAY - n * 4 * DAY, **used) for n in (0, 1))
     put(connection, *records)
     assert settled(connection, place(period=period), was, TODAY) == expected
+
+
+def billed(amount: int, start: int, item_id: str = "si_0", **columns) -> dict:
+    period = {"period_start": int((PERIOD[0] + start * DAY).timestamp()), "period_end": int(PERIOD[1].timestamp())}
+    return line(0, 30, amount, id=f"il_{amount}_{item_id}", subscription_item=item_id, **period, **columns)
+
+
+BOUGHT = invoice("in_1", total=1, subscription_id="sub_2")
+FIRST = invoice("in_0", billed(900, 0), days=-4, subscription_id="sub_1")
+BACK = {"proration": True, "credited": ["il_900_si_0"]}
+TRIAL = {"after_trial": True, "subscription_id": "sub_1"}
+ANEW = {
+    "another, paid for": ({}, [BOUGHT, FIRST], True),
+    "another, for nothing": ({}, [FIRST], False),
+    "of which the rest was credited": ({}, [BOUGHT, FIRST, invoice("in_2", billed(-870, 1, **BACK), days=1)], False),
+    "with the next one's invoice": (
+        {},
+        [invoice("in_1", billed(-870, 1, **BACK), subscription_id="sub_2"), FIRST],
+        False,
+    ),
+    "or that of another": ({}, [BOUGHT, FIRST, invoice("in_2", billed(-870, 1, "si_9", proration=True), days=1)], True),
+    "or that of the plan before": (
+        {},
+        [BOUGHT, FIRST, invoice("in_2", billed(-870, 1, **BACK), billed(950, 1), days=1)],
+        True,
+    ),
+    "a trial that was ended": (TRIAL, [FIRST], True),
+    "to which nothing was paid": (TRIAL, [invoice("in_0", billed(0, 0), total=0)], False),
+    "no trial": ({"subscription_id": "sub_1"}, [FIRST], False),
+}
+
+
+@pytest.mark.parametrize(("counted", "invoices", "is_new"), ANEW.values(), ids=ANEW)
+def test_what_begins_anew_before_the_end_of_a_period(connection, counted, invoices, is_new):
+    put(connection, subscription(), item("si_0", "month", "pro"))
+    put(connection, *(Invoice(**each.model_dump() | {"service_end": PERIOD[1]}) for each in invoices))
+    its = place(period=LATER, **{"subscription_id": "sub_2", **counted})
+    assert settled(connection, its, WAS, TODAY)[1] is is_new
 
 
 @pytest.mark.parametrize(

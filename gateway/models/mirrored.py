@@ -196,7 +196,7 @@ class SubscriptionSchedule(Mirrored, table=True):
 
     __tablename__ = "subscription_schedule"
 
-    customer_id: str | None = None
+    customer_id: str | None = Field(default=None, index=True)
     subscription_id: str | None = Field(default=None, index=True)
     status: str
     phases: list[dict[str, Any]] = Field(default_factory=list, sa_type=sa.JSON)

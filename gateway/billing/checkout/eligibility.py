@@ -22,9 +22,14 @@ def conflicts(cart: Cart, held: Mapping[str, str], snapshot: Snapshot) -> list[P
     for place, (price, _) in enumerate(cart.lines):
         standing = excluded_by(price.product_id, held, snapshot)
         if price.interval and standing:
-            message = (
-                f"there is a subscription already that excludes this one ({standing}): change that one instead "
-                "(`changeSubscription`, or the portal)"
-            )
-            found.append(Problem(ProblemCode.ALREADY_SUBSCRIBED, message, f"lineItems.{place}"))
+            found.append(Problem(ProblemCode.ALREADY_SUBSCRIBED, _instead(standing), f"lineItems.{place}"))
     return found
+
+
+def _instead(standing: str) -> str:
+    if standing.startswith("sub_sched_"):
+        return f"the seller has planned a subscription that excludes this one ({standing}): it begins by itself"
+    return (
+        f"there is a subscription already that excludes this one ({standing}): change that one instead "
+        "(`changeSubscription`, or the portal)"
+    )

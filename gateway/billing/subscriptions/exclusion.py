@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from gateway.billing.catalog.product_prices import group_of
 from gateway.billing.catalog.snapshot import Snapshot
-from gateway.billing.subscriptions.pending import PHASES, SUBSCRIPTIONS, has_begun
+from gateway.billing.subscriptions.pending import PHASES, SCHEDULES, SUBSCRIPTIONS, has_begun
 from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode
 from gateway.db.clock import now
@@ -29,6 +29,11 @@ _LIVE = (
     .order_by(SUBSCRIPTIONS.c.created)
 )
 _PLANNED = sa.select(SUBSCRIPTIONS.c.id, PHASES).where(*_ALIVE, SUBSCRIPTIONS.c.id != sa.bindparam("replanned"))
+_TO_COME = sa.select(SCHEDULES.c.id, SCHEDULES.c.phases).where(
+    SCHEDULES.c.customer_id == sa.bindparam("customer"),
+    SCHEDULES.c.status == "not_started",
+    SCHEDULES.c.deleted.is_(False),
+)
 
 
 def owner_lock(database: Database, external_id: str) -> AbstractAsyncContextManager[None]:
@@ -123,7 +128,8 @@ async def held_products(
     """Return the products of a customer's live subscriptions, each with the id of its subscription.
 
     What a subscription will have by a change that is planned counts as well: else a plan of the same group, bought
-    meanwhile, would stand beside it from then on.
+    meanwhile, would stand beside it from then on. So does what a schedule of the seller's begins later, which has no
+    subscription yet: it has the schedule's id.
 
     Args:
         database: the mirror.
@@ -137,7 +143,8 @@ async def held_products(
         held: dict[str, str] = dict(connection.execute(_LIVE, given).all())
         later = {
             price: subscription_id
-            for subscription_id, phases in connection.execute(_PLANNED, given)
+            for query in (_TO_COME, _PLANNED)
+            for subscription_id, phases in connection.execute(query, given)
             for phase in phases or ()
             if not has_begun(phase, now(connection))
             for price, _ in phase["items"]

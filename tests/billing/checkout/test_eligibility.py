@@ -45,6 +45,7 @@ def refused(held: dict[str, str], *prices: str) -> list[tuple[str, str]]:
         ({"seats": "sub_1"}, ["calls_m"], []),
         ({"seats": "sub_1"}, ["seats_m"], [("lineItems.0", "sub_1")]),  # its quantity can be changed
         ({"calls": "sub_1"}, ["storage_m"], []),  # an add-on is of no group, whatever it names
+        ({"pro": "sub_sched_1"}, ["starter_m"], [("lineItems.0", "sub_sched_1")]),  # it begins later
         ({"unknown": "sub_1"}, ["starter_m"], []),
         (
             {"pro": "sub_1", "starter": "sub_2"},

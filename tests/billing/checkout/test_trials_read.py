@@ -178,3 +178,14 @@ async def test_the_products_that_live_subscriptions_will_have(database, fill):
     assert await held_products(database, "cus_1") == {"storage": "sub_1", "disk": "sub_1"}
     assert await held_products(database, "cus_1", ["si_1"]) == {"storage": "sub_1", "disk": "sub_1"}
     assert await held_products(database, "cus_1", ["si_1"], "sub_1") == {}
+
+
+async def test_the_products_of_a_subscription_that_is_to_begin(database, fill):
+    phases = [{"start": int(NOW.timestamp()) + 86_400, "items": [["disk_m", 1]]}]
+    of = {"sched_1": {}, "sched_2": {"status": "canceled"}, "sched_3": {"customer_id": "cus_2"}}
+    given = {"customer_id": "cus_1", "status": "not_started", "phases": phases, "as_of": 0}
+    await fill(price("disk_m", "disk"))
+    for name, columns in reversed(of.items()):
+        assert await held_products(database, "cus_1") == {}
+        await fill(SubscriptionSchedule(id=name, **given | columns))
+    assert await held_products(database, "cus_1", (), "sub_1") == {"disk": "sched_1"}

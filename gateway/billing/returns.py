@@ -16,6 +16,9 @@ from gateway.models.mirrored import Charge, CreditNote, Dispute, Invoice, Invoic
 CHARGES, DISPUTES = table_for(Charge), table_for(Dispute)
 NOTES, PAYMENTS, INVOICES = table_for(CreditNote), table_for(InvoicePayment), table_for(Invoice)
 
+UNDECIDED = sa.or_(DISPUTES.c.status == "needs_response", DISPUTES.c.status == "under_review")
+"""Disputes that are not decided; an inquiry (`warning_…`) takes no money yet."""
+
 
 def of_invoice(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
     """Return how much of an invoice went back, in minor units, for a query over invoices.
@@ -27,15 +30,9 @@ def of_invoice(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
     Args:
         invoice_id: the column of the surrounding query.
     """
-    its = PAYMENTS.c.invoice_id == invoice_id, PAYMENTS.c.status != "canceled"
-    intents = sa.select(PAYMENTS.c.payment_intent_id).where(*its).correlate_except(PAYMENTS)
-    charges = sa.select(PAYMENTS.c.charge_id).where(*its, PAYMENTS.c.charge_id.is_not(None)).correlate_except(PAYMENTS)
-    by_intent, by_charge = CHARGES.c.payment_intent_id.in_(intents), CHARGES.c.id.in_(charges)
-    # older API versions name the invoice in the charge; newer ones name both in an `invoice_payment`
-    by_name = sa.and_(CHARGES.c.invoice_id == invoice_id, ~sa.func.coalesce(by_intent, sa.false()), ~by_charge)
+    by_intent, by_charge, by_name = _paying(invoice_id)
     issued = NOTES.c.invoice_id == invoice_id, NOTES.c.status == "issued"
     noted = _sum(NOTES, NOTES.c.amount - NOTES.c.refunded, *issued)
-    # an index is used for one of them at a time
     return _of_charges(by_intent, invoice_id) + _of_charges(by_charge) + _of_charges(by_name) + noted
 
 
@@ -43,6 +40,30 @@ def of_invoices(connection: sa.Connection, ids: Collection[str]) -> dict[str, in
     """Return how much of some invoices went back, in minor units."""
     query = sa.select(INVOICES.c.id, of_invoice(INVOICES.c.id)).where(INVOICES.c.id.in_(ids))
     return {row[0]: row[1] for row in connection.execute(query)}
+
+
+def in_dispute(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return whether a payment of an invoice is disputed and not decided, for a query over invoices.
+
+    Args:
+        invoice_id: the column of the surrounding query.
+    """
+    return _has_dispute(invoice_id, UNDECIDED)
+
+
+def was_lost(invoice_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """Return whether a bank took back something of what has paid an invoice, for a query over invoices.
+
+    Args:
+        invoice_id: the column of the surrounding query.
+    """
+    return _has_dispute(invoice_id, DISPUTES.c.status == "lost")
+
+
+def lost_of(connection: sa.Connection, ids: Collection[str]) -> set[str]:
+    """Return those of some invoices of which a bank took something back by a lost dispute."""
+    query = sa.select(INVOICES.c.id).where(INVOICES.c.id.in_(ids), was_lost(INVOICES.c.id))
+    return set(connection.execute(query).scalars())
 
 
 def of_payment(intent_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
@@ -57,18 +78,32 @@ def of_payment(intent_id: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
 def is_disputed(subscription_id: str, since: datetime, connection: sa.Connection) -> bool:
     """Return whether a payment of a subscription's is disputed and not decided, which its time since a moment is for.
 
-    An inquiry (`warning_…`) takes no money yet (https://docs.stripe.com/api/disputes/object, `status`).
+    Source: https://docs.stripe.com/api/disputes/object, `status`.
     """
     its = INVOICES.c.subscription_id == subscription_id, INVOICES.c.service_end > since
-    invoices = sa.select(INVOICES.c.id).where(*its)
-    intents = sa.select(PAYMENTS.c.payment_intent_id).where(PAYMENTS.c.invoice_id.in_(invoices))
-    named = sa.select(PAYMENTS.c.charge_id).where(PAYMENTS.c.invoice_id.in_(invoices))
-    charges = sa.select(CHARGES.c.id).where(
-        CHARGES.c.payment_intent_id.in_(intents) | CHARGES.c.invoice_id.in_(invoices) | CHARGES.c.id.in_(named)
-    )
-    is_open = DISPUTES.c.status.in_(("needs_response", "under_review"))
-    found = sa.select(DISPUTES.c.id).where(DISPUTES.c.charge_id.in_(charges), is_open).limit(1)
+    found = sa.select(INVOICES.c.id).where(*its, in_dispute(INVOICES.c.id)).limit(1)
     return connection.execute(found).first() is not None
+
+
+def _paying(invoice_id: sa.ColumnElement[str]) -> tuple[sa.ColumnElement[bool], ...]:
+    """Return which charges have paid an invoice: by their payment intent, by themselves, by their own naming of it.
+
+    Older API versions name the invoice in the charge; newer ones name both in an `invoice_payment`. An index is used
+    for one of them at a time.
+    """
+    its = PAYMENTS.c.invoice_id == invoice_id, PAYMENTS.c.status != "canceled"
+    intents = sa.select(PAYMENTS.c.payment_intent_id).where(*its).correlate_except(PAYMENTS)
+    charges = sa.select(PAYMENTS.c.charge_id).where(*its, PAYMENTS.c.charge_id.is_not(None)).correlate_except(PAYMENTS)
+    by_intent, by_charge = CHARGES.c.payment_intent_id.in_(intents), CHARGES.c.id.in_(charges)
+    by_name = sa.and_(CHARGES.c.invoice_id == invoice_id, ~sa.func.coalesce(by_intent, sa.false()), ~by_charge)
+    return by_intent, by_charge, by_name
+
+
+def _has_dispute(invoice_id: sa.ColumnElement[str], which: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    """Return whether there is a dispute of this kind about what has paid an invoice."""
+    charges = (sa.select(CHARGES.c.id).where(paying).correlate_except(CHARGES) for paying in _paying(invoice_id))
+    found = (sa.select(DISPUTES.c.id).where(DISPUTES.c.charge_id.in_(each), which) for each in charges)
+    return sa.or_(*(each.correlate_except(DISPUTES).exists() for each in found))
 
 
 def _of_charges(

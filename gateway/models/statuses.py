@@ -9,3 +9,5 @@ FINAL = frozenset({"canceled", "incomplete_expired"})
 
 OWED = frozenset({"open", "uncollectible"})
 """Invoices that are still owed. What is written off (`uncollectible`) was never paid."""
+UNPAID = OWED | {"draft"}
+"""Invoices that come before a change."""

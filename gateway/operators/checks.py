@@ -7,6 +7,7 @@ from functools import partial
 
 from gateway import migrations
 from gateway.billing.metering.forwarder import count_open_usage
+from gateway.billing.subscriptions.overdrafts import overdrafts, still_there
 from gateway.db.checks import damage, encoding_problem, pooler_problem, replication
 from gateway.db.clock import Clock
 from gateway.db.database import Database
@@ -60,7 +61,8 @@ async def run_checks(runtime: Runtime, *, thorough: bool = True) -> AsyncGenerat
 
     Args:
         runtime: what is checked.
-        thorough: whether the whole file of a database is looked through for damage, which may take minutes.
+        thorough: whether the whole file of a database is looked through for damage, and all invoices for balances,
+            which may take minutes.
     """
     settings, database = runtime.settings, runtime.database
     if settings.old_names:
@@ -83,8 +85,12 @@ async def run_checks(runtime: Runtime, *, thorough: bool = True) -> AsyncGenerat
         yield Check("Stripe key", "none", "set STRIPE_SECRET_KEY (Stripe dashboard, Developers, API keys)")
         return
     yield _mode(settings)
+    answers = True
     async for check in _stripe(runtime, runtime.stripe, proxy_note(settings)):
+        answers &= check.name != "Stripe" or check.fix is None
         yield check
+    if thorough and answers and found.fix is None:
+        yield await _balances(database, runtime.stripe)
 
 
 def _old_names(names: dict[str, str]) -> Check:
@@ -242,6 +248,20 @@ async def _stripe(runtime: Runtime, stripe: Stripe, proxy: str) -> AsyncGenerato
         yield Check("webhook endpoint", *fault) if fault else Check("webhook endpoint", f"{endpoint.url}, {SENDS}")
     if not found:
         yield Check("webhook endpoint", f"none ends with {PATH}", NONE)
+
+
+async def _balances(database: Database, stripe: Stripe) -> Check:
+    """Look for credit of unused time whose payment went back afterwards: only the seller can take it away."""
+    name = "balances"
+    try:
+        left = await still_there(stripe, await database.read(overdrafts, seconds=QUICK_CHECK_SECONDS))
+    except (StripeFailure, StripeUnavailable) as error:
+        return Check(name, str(error), "let the key read customers", warning=True)
+    if not left:
+        return Check(name, "none with time that was paid back")
+    each = ", ".join(f"{customer} {amount}" for customer, amount in left.items())
+    fix = "take it from these balances in Stripe's dashboard, or their next invoices are paid by it"
+    return Check(name, f"credit for time that was paid back, in minor units: {each}", fix, warning=True)
 
 
 async def _account(database: Database, stripe: Stripe) -> Check:

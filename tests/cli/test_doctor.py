@@ -10,7 +10,9 @@ from gateway.operators.checks import run_checks
 from gateway.runtime import open_runtime
 from gateway.settings import Settings
 from harness.command import run
+from harness.databases import both_databases
 from harness.gateway import SECRET, make_world
+from harness.subscriptions import customer, price_id, settled, subscribe
 
 NEW_SECRET = "whsec_the_next_one"
 
@@ -52,6 +54,26 @@ async def test_the_doctor_says_that_an_offline_stripes_time_was_moved(world):
     assert clock.fix is None
 
 
+@both_databases
+async def test_the_doctor_names_a_balance_of_time_that_was_paid_back(world):
+    ann = customer(world, "ann")
+    bought = subscribe(world, ann, "starter_yearly")
+    (charge,) = world.stripe("GET", "/v1/charges", customer=ann)["data"]
+    changed = {"items[0][id]": bought["items"]["data"][0]["id"], "items[0][price]": price_id(world, "starter_monthly")}
+    world.stripe("POST", f"/v1/subscriptions/{bought['id']}", **changed, proration_behavior="always_invoice")
+    left = -world.stripe("GET", f"/v1/customers/{ann}")["balance"]
+    assert left > 0
+    assert (await checks_of(world))["balances"].fix is None
+    world.stripe("POST", "/v1/refunds", charge=charge["id"])
+    settled(world, bought["id"])
+    world.eventually(lambda: world.rows("charge", id=charge["id"])[0]["amount_refunded"], charge["amount"])
+    told = (await checks_of(world))["balances"]
+    assert told.finding == f"credit for time that was paid back, in minor units: {ann} {left}"
+    assert told.warning
+    world.stripe("POST", f"/v1/customers/{ann}", balance=0)  # as the seller would
+    assert (await checks_of(world))["balances"].fix is None
+
+
 @pytest.mark.postgres
 @pytest.mark.parametrize(
     ("more", "finding", "fix"),
@@ -79,7 +101,7 @@ def test_the_doctor_finds_what_is_missing_and_says_the_fix(tmp_path, sqlite_url)
     with make_world(sqlite_url) as world:
         healthy = run("doctor", cwd=tmp_path, **world.environment())
         assert healthy.returncode == 0, healthy.stdout
-        assert len(healthy.stdout.splitlines()) == 13  # a line each, however narrow the window
+        assert len(healthy.stdout.splitlines()) == 14  # a line each, however narrow the window
         odd = "https://a-name-that-is-longer-than-windows-are.shop.example, http://[fe80::1]:3000"
         assert odd in run("doctor", cwd=tmp_path, **world.environment() | {"GATEWAY_REDIRECT_ORIGINS": odd}).stdout
         ill = run("doctor", cwd=tmp_path, **world.environment() | {"GATEWAY_REDIRECT_ORIGINS": ""})

@@ -342,7 +342,7 @@ PARTS = (
         (
             (
                 f"{SUBSCRIPTIONS}/payments.py",
-                "        returned=_returned(paid, kept, subscription, now) if len(kept) < len(paid) else {},\n",
+                "        returned=_returned(paid, kept, subscription, now) if went_back else {},\n",
                 "",
             ),
         ),
@@ -357,6 +357,22 @@ PARTS = (
                 "...",
             ),
         ),
+    ),
+    Fault(
+        "31",
+        "unused time is credited in full, of which a part was paid back",
+        (
+            (
+                f"{SUBSCRIPTIONS}/at_stripe.py",
+                "check(overcredited(overdrawn(invoice, paid), disputed=lacking(invoice, disputed)))",
+                "...",
+            ),
+        ),
+    ),
+    Fault(
+        "31",
+        "a dispute lost but for a cent keeps all of the time",
+        ((f"{SUBSCRIPTIONS}/payments.py", "kept = _shortened(kept, disputed)", "..."),),
     ),
 )
 FAULTS = (*(Fault(it.name, it.what, it.edits) for it in OF_THE_GAME if it.name.isdecimal()), *PARTS)

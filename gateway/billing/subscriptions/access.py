@@ -20,7 +20,7 @@ class Reason(Enum):
     UNPAID = "The invoices are not paid and Stripe has stopped trying."
     INCOMPLETE = "The first payment has not succeeded."
     PAUSED = "Paused, or the trial ended without a way to pay."
-    PAID_BACK = "What was paid for the present period went back in full."
+    PAID_BACK = "What was paid for the present went back: all of it, or what a bank took back of it."
     PURCHASED = "Bought for life."
     CANCELED = "Ended; what was paid for is still given to its end."
     LIMIT_REACHED = "All that may be used of the feature in this period is used or held."
@@ -78,6 +78,9 @@ class Payments:
             as it was billed.
         held: as much as was paid of each item, while a pause of the customer's runs: what is changed at Stripe then is
             billed by an invoice that the pause voids.
+        owes: whether the latest invoice is not paid, where that is not a change's that waits for its payment.
+        disputed: whether a payment of the present, or of what is due, is disputed and not decided.
+        in_part: the items with a present, where a bank took back a part of what was paid by a lost dispute.
     """
 
     paid_until: Mapping[str, datetime] = field(default_factory=dict)
@@ -90,6 +93,9 @@ class Payments:
     returned: Mapping[str, AsPaid | None] = field(default_factory=dict)
     given: Mapping[str, AsPaid] = field(default_factory=dict)
     held: Mapping[str, AsPaid] = field(default_factory=dict)
+    owes: bool = False
+    disputed: bool = False
+    in_part: AbstractSet[str] = frozenset()
 
     @property
     def all_went_back(self) -> bool:

@@ -1,6 +1,6 @@
 """What Stripe is asked about a subscription and has done to it; each answer is stored before it is used."""
 
-from collections.abc import AsyncIterator, Awaitable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -16,6 +16,9 @@ from gateway.billing import returns
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.exclusion import customer_lock, owner_lock
+from gateway.billing.subscriptions.kept_value import kept_shares, lacking, overdrawn
+from gateway.billing.subscriptions.paid_time import LAST, Paid
+from gateway.billing.subscriptions.payments import paid_invoices
 from gateway.billing.subscriptions.pending import SCHEDULE_OF
 from gateway.billing.subscriptions.state import SUBSCRIPTIONS, SubscriptionState, read_subscription
 from gateway.billing.subscriptions.trial_end import card_missing, ends_unpaid, over_since, trial_after, trial_of
@@ -27,6 +30,7 @@ from gateway.billing.subscriptions.validation import (
     ended,
     foreign_card,
     not_kept,
+    overcredited,
     refused,
 )
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
@@ -35,6 +39,7 @@ from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.errors import NotFound, RateLimited, StripeMissing, StripeRefused
 from gateway.mirror.accounts import account_of
+from gateway.mirror.invoice_mapping import invoice as invoice_columns
 from gateway.mirror.sync import Mirror
 from gateway.models.mirrored import Customer, Invoice
 from gateway.settings import Settings
@@ -122,10 +127,44 @@ class SubscriptionsAtStripe:
         """
         check(not_kept(present, disputed=await self.is_disputed(present)))
 
+    async def check_credit(
+        self, present: SubscriptionState, preview: Callable[[], Awaitable[StripeResponse | None]]
+    ) -> None:
+        """Refuse a change at once that would credit more than was kept, where a part of what was paid went back.
+
+        Args:
+            present: the subscription.
+            preview: asks for the invoice that the change makes, if it is needed.
+
+        Raises:
+            Rejected: it would leave a greater balance than was kept, or credit what a bank took back.
+            StripeUnavailable: Stripe cannot be reached.
+        """
+        paid, disputed = await self._database.read(partial(paid_invoices, subscription_id=present.subscription.id))
+        if not any(each.returned for each in paid):
+            return
+        if (answer := await preview()) is not None:
+            invoice = Paid("", LAST, answer.object["total"], 0, invoice_columns(answer.object)["lines"])
+            check(overcredited(overdrawn(invoice, paid), disputed=lacking(invoice, disputed)))
+
+    async def keeps_all(self, present: SubscriptionState) -> bool:
+        """Return whether nothing of what was paid for a subscription's present went back, or may, as far as known."""
+        if await self.is_disputed(present):
+            return False
+        paid, _ = await self._database.read(partial(paid_invoices, subscription_id=present.subscription.id))
+        begun = min((item.current_period_start.timestamp() for item in present.items), default=0)
+        shares, now = (
+            kept_shares(paid),
+            [each for each in paid if any(line["period_end"] > begun for line in each.lines)],
+        )
+        return all(shares[each.id] == 1 for each in now)
+
     async def is_disputed(self, present: SubscriptionState) -> bool:
         """Return whether a payment of a subscription's present is disputed and not decided, as far as it is known."""
         begun = min((item.current_period_start for item in present.items), default=present.subscription.created)
-        return await self._database.read(partial(returns.is_disputed, present.subscription.id, begun))
+        return present.disputed or await self._database.read(
+            partial(returns.is_disputed, present.subscription.id, begun)
+        )
 
     async def _schedules_of(self, id: str) -> Sequence[str]:
         """Return the schedules that manage a subscription as far as the mirror knows, the latest told of first."""

@@ -111,7 +111,7 @@ class EndingService:
             details = {name: text for name, text in said.items() if text}
             # DELETE discards metered usage unless it is billed (Stripe API, "Cancel a subscription", `invoice_now`)
             kept = may_credit(answer.object, present.unpaid | present.unkept)
-            prorate = self._settings.prorate_cancellations and kept and not await self._at_stripe.is_disputed(present)
+            prorate = self._settings.prorate_cancellations and kept and await self._at_stripe.keeps_all(present)
             at_once = {"invoice_now": True, "prorate": prorate}
             call_key, planned = stripe_key("cancel", principal, key), present.planned
             if planned.sellers or planned.left:

@@ -17,6 +17,8 @@ Stretch = tuple[int, int]
 """From a moment up to another, which is not in it: Unix seconds."""
 Order = tuple[int, int]
 """The place of an invoice among its customer's: when it was made, in Unix seconds, and its number."""
+LAST: Order = (2**63, 0)
+"""The place after all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,12 +87,18 @@ def _paid_by(invoice: Paid, others: Iterable[Paid]) -> set[str]:
     for back in (line for line in invoice.lines if gives_back(line)):
         named = set(back.get("credited") or ())
         earlier = [(other.id, line) for other in others if named or other.order < invoice.order for line in other.lines]
-        found |= {other_id for other_id, line in earlier if _is_of(line, back, named)} or {""}
+        found |= {other_id for other_id, line in earlier if is_of(line, back, named)} or {""}
     return found
 
 
-def _is_of(line: Mapping[str, Any], back: Mapping[str, Any], named: set[str]) -> bool:
-    """Return whether unused time may be that of a line: of one that is named, else of any of the item."""
+def is_of(line: Mapping[str, Any], back: Mapping[str, Any], named: set[str]) -> bool:
+    """Return whether unused time may be that of a line: of one that is named, else of any of the item.
+
+    Args:
+        line: that may be meant.
+        back: the line that gives unused time back.
+        named: the lines that it names.
+    """
     if named:
         return line["id"] in named
     meets = line["period_start"] < back["period_end"] and back["period_start"] < line["period_end"]

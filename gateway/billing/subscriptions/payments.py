@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
 from gateway.billing import returns
 from gateway.billing.subscriptions.access import AsPaid, Payments
+from gateway.billing.subscriptions.kept_value import kept_shares
 from gateway.billing.subscriptions.own_pauses import holds, voided_by_pause
 from gateway.billing.subscriptions.paid_time import (
     Line,
@@ -25,9 +27,20 @@ from gateway.db.rows import row_by_id
 from gateway.db.tables import table_for
 from gateway.models.columns import UtcDateTime
 from gateway.models.mirrored import Invoice, Subscription, SubscriptionItem
-from gateway.models.statuses import OWED
+from gateway.models.statuses import OWED, UNPAID
 
 INVOICES, ITEMS = table_for(Invoice), table_for(SubscriptionItem)
+
+
+class _Kept(NamedTuple):
+    """A paid invoice with the time of it that was kept."""
+
+    id: str
+    created: datetime
+    number: str | None
+    total: int
+    lines: Sequence[Mapping[str, Any]]
+
 
 # What is about the past alone tells only whether anything was ever paid, which matters when something is due.
 _INVOICES = PreparedQuery(
@@ -35,7 +48,7 @@ _INVOICES = PreparedQuery(
         *(INVOICES.c.id, INVOICES.c.subscription_id, INVOICES.c.status, INVOICES.c.total, INVOICES.c.created),
         *(INVOICES.c.collection_method, INVOICES.c.due_date, INVOICES.c.attempt_count, INVOICES.c.first_failed_at),
         *(INVOICES.c.finalized_at, INVOICES.c.voided_at, INVOICES.c.number, INVOICES.c.lines),
-        returns.of_invoice(INVOICES.c.id).label("returned"),
+        *(returns.of_invoice(INVOICES.c.id).label("returned"), returns.in_dispute(INVOICES.c.id).label("in_dispute")),
     ).where(
         in_json_array(dialect, INVOICES.c.subscription_id, "subscriptions"),
         INVOICES.c.status.is_not(None),
@@ -68,16 +81,31 @@ def payments_of(
     by_subscription: dict[str, list[Any]] = {}
     for invoice in invoices:
         by_subscription.setdefault(invoice.subscription_id, []).append(invoice)
-    return {row.id: payments(row, by_subscription.get(row.id, ()), now) for row, now in subscriptions}
+    parts = [row.id for row in invoices if 0 < row.returned < row.total]  # hardly ever any
+    disputed = returns.lost_of(connection, parts) if parts else set()
+    return {row.id: payments(row, by_subscription.get(row.id, ()), now, disputed) for row, now in subscriptions}
 
 
-def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime) -> Payments:
+def paid_invoices(connection: sa.Connection, subscription_id: str) -> tuple[list[Paid], list[Paid]]:
+    """Return all paid invoices of a subscription with what went back of them, then with that of disputed ones alone."""
+    columns = INVOICES.c.id, INVOICES.c.created, INVOICES.c.number, INVOICES.c.total, INVOICES.c.lines
+    back = returns.of_invoice(INVOICES.c.id).label("returned"), returns.was_lost(INVOICES.c.id).label("lost")
+    its = INVOICES.c.subscription_id == subscription_id, INVOICES.c.status == "paid", INVOICES.c.deleted.is_(False)
+    rows = connection.execute(sa.select(*columns, *back).where(*its)).all()
+    paid = [Paid(row.id, order_of(row.created, row.number), row.total, row.returned, row.lines) for row in rows]
+    return paid, [each if row.lost else each._replace(returned=0) for each, row in zip(paid, rows, strict=True)]
+
+
+def payments(
+    subscription: Subscription, invoices: Sequence[Any], now: datetime, disputed: Collection[str] = ()
+) -> Payments:
     """Return what its invoices tell about a subscription. Pure.
 
     Args:
         subscription: for the time of its trial, which nobody has paid for, and for its customer's pauses.
-        invoices: rows of its invoices, each with what was `returned`, in minor units.
+        invoices: rows of its invoices, each with what was `returned`, in minor units, and whether that is `in_dispute`.
         now: the present moment.
+        disputed: the invoices of which a bank took a part back.
     """
     away = [row for row in invoices if voided_by_pause(subscription.meta, row)]
     passed = [row for row in invoices if row.status in {"void", "uncollectible"} and row not in away]
@@ -85,8 +113,10 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
     paid = [row for row in invoices if row.status == "paid"]
     lost = gone(Paid(row.id, order_of(row.created, row.number), row.total, row.returned, row.lines) for row in paid)
     kept = [row for row in paid if row.id not in lost]
+    if in_part := any(row.id in disputed for row in kept):
+        kept = _shortened(kept, disputed)
     ends, once = _paid_until(kept, subscription, now), {}
-    if len(kept) < len(paid):
+    if went_back := len(kept) < len(paid) or in_part:
         once = _paid_until(paid, subscription, now)
     unpaid = sorted((row for row in invoices if _is_due(row)), key=lambda row: (row.created, row.id))
     return Payments(
@@ -95,11 +125,14 @@ def payments(subscription: Subscription, invoices: Sequence[Any], now: datetime)
         known=bool(invoices),
         unpaid_since=_due_since(unpaid[0]) if unpaid else None,
         ever_paid=not unpaid or _is_by_hand(unpaid[0]) or any(row.total > 0 for row in kept),
-        changes_at=_changes_at([*invoices, *away], now),
-        returned=_returned(paid, kept, subscription, now) if len(kept) < len(paid) else {},
+        changes_at=_changes_at([*invoices, *away, *(kept if in_part else ())], now),
+        returned=_returned(paid, kept, subscription, now) if went_back else {},
         given=_given(passed, kept, subscription, now) if passed else {},
         unpaid=_unpaid(away, kept, subscription, now) if away else {},
         held=_held(kept, subscription, now) if holds(subscription, now) else {},
+        owes=not subscription.pending_update and any(_is_owed(row, subscription) for row in invoices),
+        disputed=any(row.in_dispute for row in invoices),
+        in_part=frozenset(_had(kept, subscription, now)) if in_part else frozenset(),
     )
 
 
@@ -121,6 +154,30 @@ def is_given_back(connection: sa.Connection, subscription_id: str, moment: datet
     lines = [line for row in invoices for line in _lines(row, subscription) if line.item in items]
     billed = [line for line in lines if not line.gives_back and line.covers[0] <= present < line.covers[1]]
     return bool(billed) and all(kept_until(not_given_back(line, lines), present) is None for line in billed)
+
+
+def _is_owed(invoice: Any, subscription: Subscription) -> bool:
+    """Return whether an invoice is a subscription's latest one and not paid yet."""
+    return invoice.id == subscription.latest_invoice_id and invoice.status in UNPAID
+
+
+def _shortened(kept: Iterable[Any], disputed: Collection[str]) -> list[_Kept]:
+    """Return paid invoices with as much of their time, from its beginning, as what lost disputes left has paid for.
+
+    A part that the seller gives back alone is a kindness and leaves the time as it was.
+    """
+    rows = list(kept)
+    paid = [Paid(row.id, order_of(row.created, row.number), row.total, row.returned, row.lines) for row in rows]
+    shares = kept_shares(each if each.id in disputed else each._replace(returned=0) for each in paid)
+
+    def shortened(line: Mapping[str, Any], share: Fraction) -> Mapping[str, Any]:
+        seconds = line["period_end"] - line["period_start"]
+        return line if gives_back(line) else {**line, "period_end": line["period_start"] + int(seconds * share)}
+
+    return [
+        _Kept(row.id, row.created, row.number, row.total, [shortened(line, shares[row.id]) for line in row.lines])
+        for row in rows
+    ]
 
 
 def _unpaid(

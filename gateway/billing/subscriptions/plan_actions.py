@@ -8,8 +8,12 @@ from gateway.billing.catalog.amounts import Direction, direction
 from gateway.billing.catalog.product_prices import group_of, is_active, is_offered
 from gateway.billing.catalog.snapshot import Snapshot
 from gateway.billing.subscriptions.access import will_cancel
+from gateway.billing.subscriptions.change_request import ChangeTime
+from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.plan_change import OWING
 from gateway.billing.subscriptions.state import SubscriptionState
+from gateway.billing.subscriptions.timing import waits
+from gateway.billing.subscriptions.validation import not_kept
 from gateway.billing.user_errors import ProblemCode
 from gateway.models.mirrored import Customer, Price, SubscriptionItem
 from gateway.models.statuses import OCCUPYING
@@ -65,6 +69,7 @@ def offer_of(
     *,
     multiple: bool = False,
     binding: bool = False,
+    when: ChangeTime = ChangeTime.AUTOMATIC,
 ) -> PlanOffer:
     """Return what a customer may do with a plan.
 
@@ -75,6 +80,7 @@ def offer_of(
         snapshot: the catalogue.
         multiple: whether plans of one group may stand beside each other.
         binding: whether all that the seller plans binds.
+        when: a change happens where nobody says.
     """
     live = [each for each in states if each.subscription.status in OCCUPYING]
     if mine := next((each for each in live if any(item.price_id == price.id for item in each.items)), None):
@@ -94,6 +100,9 @@ def offer_of(
     if not kin:
         return PlanOffer(PlanAction.SUBSCRIBE)
     state, item = kin[0]
+    target = Target(id=item.id, price=price.id, quantity=item.quantity)
+    if not waits(when, state, [target], snapshot) and (refused := not_kept(state, disputed=state.disputed)):
+        return PlanOffer(PlanAction.UNAVAILABLE, refused.code, state)
     return PlanOffer(_move(price, state, item, snapshot), None, state, item)
 
 
@@ -129,7 +138,7 @@ def _against_change(state: SubscriptionState, customer: Customer | None, *, boun
         return ProblemCode.PLANNED_BY_SELLER
     if state.planned.left:
         return ProblemCode.SUBSCRIPTION_ENDING
-    if state.subscription.status in OWING:
+    if state.subscription.status in OWING or state.owes:
         return ProblemCode.INVOICE_UNPAID
     if state.rests:
         return ProblemCode.SUBSCRIPTION_PAUSED

@@ -9,12 +9,11 @@ from gateway.billing.subscriptions.state import SubscriptionState
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
 from gateway.mirror.invoice_mapping import invoice as invoice_columns
 from gateway.mirror.mapping import pending_update
-from gateway.models.statuses import OWED
+from gateway.models.statuses import UNPAID
 from gateway.stripe_api.client import StripeResponse
 
 OWING = frozenset({"past_due", "unpaid", "incomplete"})
 """Statuses in which an invoice comes before a change."""
-_UNPAID = OWED | {"draft"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ def check_paid(status: str, latest_invoice: Mapping[str, Any] | None) -> None:
     Raises:
         Rejected: with what to do first.
     """
-    if status in OWING or (latest_invoice is not None and latest_invoice["status"] in _UNPAID):
+    if status in OWING or (latest_invoice is not None and latest_invoice["status"] in UNPAID):
         message = "an invoice of this subscription is not paid yet: it comes before a change"
         raise Rejected(Problem(ProblemCode.INVOICE_UNPAID, message, "subscriptionId"))
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -125,7 +126,7 @@ class SubscriptionService:
         due, renewal = await asyncio.gather(
             _nothing()
             if later or trial_end  # nothing is charged before it
-            else self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice", **trial),
+            else self._due(id, items, **trial),
             self._at_stripe.invoice_preview(id, items, mode="recurring", proration_behavior="none", **trial),
         )
         change_then = timing.planned(present, items) if later else None
@@ -141,6 +142,8 @@ class SubscriptionService:
             renews=change_then is None or renews_with(change_then, present.items),
             trial_end=trial_end,
         )
+        if due is not None:
+            await self._at_stripe.check_credit(present, partial(_answer, due))
         await self._at_stripe.read_item_coupons(answer.object)
         if quote.renews_at and renewals.runs_out(answer.object):
             left = renewals.left_over(answer.object, quote.renews_at, billed=due is not None)
@@ -193,12 +196,16 @@ class SubscriptionService:
                 return await self._plan(present, answer, items, snapshot, call_key), None
             await self._at_stripe.check_kept(present)
             trial_end = await self._at_stripe.trial_end(answer, present, items, snapshot, change.proration_date)
+            trial = trial_parameters(present, trial_end)
+            if trial_end is None:
+                due = partial(self._due, id, items, proration_date=change.proration_date, **trial)
+                await self._at_stripe.check_credit(present, due)
             if ends_metered(answer.object, items):
                 await self._send_usage(present.subscription.customer_id)
             answer = await self._at_stripe.drop_unconfirmed(answer)
             parameters: dict[str, Any] = {
                 "items": items,
-                **trial_parameters(present, trial_end),
+                **trial,
                 **trial_marks(present, items, snapshot, trial_end),
                 "proration_behavior": "always_invoice",
                 "payment_behavior": "error_if_incomplete",
@@ -221,6 +228,14 @@ class SubscriptionService:
                 await self._schedules.drop_change(present, now)
             billed = await self._at_stripe.billed(changed.object, touched_prices(present, items))
             return await self._at_stripe.state(id), billed
+
+    async def _due(
+        self, id: str, items: list[Target], proration_date: datetime | None = None, **trial: Any
+    ) -> StripeResponse | None:
+        """Return the invoice of a change at once as Stripe would make it; None when it would make none."""
+        if proration_date is not None:
+            trial["proration_date"] = int(proration_date.timestamp())
+        return await self._at_stripe.invoice_preview(id, items, proration_behavior="always_invoice", **trial)
 
     def _check_changeable(
         self, present: SubscriptionState, answer: StripeResponse, items: list[Target], snapshot: Snapshot
@@ -367,3 +382,7 @@ class SubscriptionService:
 
 async def _nothing() -> None:
     return None
+
+
+async def _answer(answer: StripeResponse) -> StripeResponse:
+    return answer

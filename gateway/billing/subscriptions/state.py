@@ -33,7 +33,10 @@ class SubscriptionState:
         planned: what a schedule plans, if anything.
         changes_at: the next moment at which time alone may make its access another.
         unpaid: its items that a pause of the customer's has left unpaid.
-        unkept: its items whose present was paid last by what went back in full, or was never paid and is a gift.
+        unkept: its items whose present was paid last by what went back in full, or to a bank in part, or was never
+            paid and is a gift.
+        owes: whether its latest invoice is not paid yet.
+        disputed: whether a payment of its present is disputed and not decided.
     """
 
     subscription: Subscription
@@ -44,6 +47,8 @@ class SubscriptionState:
     changes_at: datetime | None = None
     unpaid: AbstractSet[str] = frozenset()
     unkept: AbstractSet[str] = frozenset()
+    owes: bool = False
+    disputed: bool = False
 
     @property
     def rests(self) -> bool:
@@ -238,12 +243,13 @@ def _state(  # noqa: PLR0917 - all that decides
     later = changes_at(row, items, moment, grace=grace, payments=payments)
     unpaid = frozenset(payments.unpaid if row.status not in FINAL else ())
     unkept = frozenset(_unkept(items, payments) if row.status not in FINAL else ())
-    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid, unkept)
+    open_ones = payments.owes, payments.disputed
+    return SubscriptionState(row, tuple(items), decided, giving, plan, later, unpaid, unkept, *open_ones)
 
 
 def _unkept(items: Iterable[SubscriptionItem], payments: Payments) -> Iterable[str]:
     """Yield the items whose present went back, or is a gift: what was billed and not made has another price by now."""
-    yield from payments.returned
+    yield from (*payments.returned, *payments.in_part)
     for item in items:
         given = payments.given.get(item.id)
         if given and (given.price, given.quantity) == (item.price_id, item.quantity or 1):

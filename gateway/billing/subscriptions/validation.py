@@ -80,6 +80,19 @@ def not_kept(present: SubscriptionState, *, disputed: bool) -> Problem | None:
     return Problem(ProblemCode.INVOICE_UNPAID, message, "subscriptionId")
 
 
+def overcredited(beyond: int, *, disputed: int) -> Problem | None:
+    """Return that a change at once would credit what went back to the buyer in part, if it would.
+
+    Args:
+        beyond: how much more than was kept it would leave in the customer's balance, in minor units.
+        disputed: how much of what it would credit a bank took back.
+    """
+    if not beyond and not disputed:
+        return None
+    what = "a part of what was paid went back, and a change at once would credit more than was kept"
+    return Problem(ProblemCode.INVOICE_UNPAID, f"{what}: let it change as the period ends", "subscriptionId")
+
+
 def refused(error: StripeRefused) -> Problem:
     """Return what Stripe refused, as the caller can fix it."""
     if isinstance(error, CardRefused):

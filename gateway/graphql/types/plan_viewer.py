@@ -6,6 +6,7 @@ import strawberry
 
 from gateway.billing.customers.ownership import Owner
 from gateway.billing.sentences import sentence_of
+from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.changed_items import Target
 from gateway.billing.subscriptions.plan_actions import PlanAction, currency_of, offer_of
 from gateway.billing.subscriptions.trial_end import trial_after
@@ -58,7 +59,9 @@ class PlanViewer:
         buyer = await info.context.buyer()
         account, settings = buyer.account, services.settings
         several, binding = settings.allow_multiple_subscriptions, settings.seller_plans_binding
-        found = offer_of(price, account.customer, account.subscriptions, snapshot, multiple=several, binding=binding)
+        when = ChangeTime[settings.change_time.upper()]
+        who = account.customer, account.subscriptions
+        found = offer_of(price, *who, snapshot, multiple=several, binding=binding, when=when)
         tries = found.action is PlanAction.SUBSCRIBE and not buyer.had_trial
         currency, target = currency_of(account.customer, account.subscriptions), Target(price=price.id)
         if found.item:

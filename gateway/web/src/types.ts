@@ -28,7 +28,7 @@ export type AccessReason =
   | "INCOMPLETE"
   /** Paused, or the trial ended without a way to pay. */
   | "PAUSED"
-  /** What was paid for the present period went back in full. */
+  /** What was paid for the present went back: all of it, or what a bank took back of it. */
   | "PAID_BACK"
   /** Bought for life. */
   | "PURCHASED"

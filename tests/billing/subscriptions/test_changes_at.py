@@ -32,6 +32,7 @@ def a_case(rng: random.Random):
             f"in_{number}", *lines, days=rng.randint(-30, 0), status=status, attempt_count=int(status == "open")
         )
         object.__setattr__(bill, "returned", rng.choice([0, 0, 900]))
+        object.__setattr__(bill, "in_dispute", False)
         bills.append(bill)
     return row, items, bills
 

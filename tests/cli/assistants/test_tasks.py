@@ -6,7 +6,7 @@ import re
 import sys
 
 import pytest
-from mcp import Client, StdioServerParameters
+from mcp import Client, StdioServerParameters, stdio_client
 
 from gateway.cli.assistants import check, server
 from gateway.cli.assistants.asking import Gateway, documents
@@ -239,6 +239,6 @@ async def test_an_operators_token_goes_through_no_proxy_in_the_clear(shop, monke
 async def test_the_command_serves_over_stdin_and_stdout(shop):
     asked = ["-m", "gateway", "mcp", "--url", shop.url]
     command = StdioServerParameters(command=sys.executable, args=asked, env={"OPERATOR_TOKEN": BOB})
-    async with Client(command) as client:
+    async with Client(stdio_client(command, errlog=sys.stderr)) as client:  # by default, the one of its first import
         (found,) = (await Assistant(client).call("find_customers", search="ada"))["customers"]["nodes"]
     assert found["id"] == shop.ada

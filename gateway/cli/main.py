@@ -1,5 +1,6 @@
 """The `gateway` command: a table of commands, each in a module that is imported when the command is asked for."""
 
+import os
 import sys
 from importlib import import_module
 from io import TextIOWrapper
@@ -82,10 +83,24 @@ def gateway(
     """Make `gateway` a group of commands; it does nothing by itself."""
 
 
+def _open_what_is_closed() -> None:
+    """Open `/dev/null` in place of standard streams that the caller has closed, as some supervisors do.
+
+    Otherwise the first log line ends the command, and a database or a socket gets the number to which a library writes.
+    """
+    while (opened := os.open(os.devnull, os.O_RDWR)) <= 2:  # noqa: PLR2004 - standard error
+        os.set_inheritable(opened, True)  # `--workers` and Python's own programs have them too
+    os.close(opened)
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(number, "w" if number else "r", closefd=False))
+
+
 def main() -> None:
     """Run the command; a failure that somebody can fix is a sentence and exit code 1, never a stack."""
     if sys.platform == "win32":
         raise SystemExit(NOT_ON_WINDOWS)
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):  # of a locale without UTF-8 a tick is a question mark, and no stack
             stream.reconfigure(errors="replace")

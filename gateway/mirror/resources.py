@@ -58,7 +58,7 @@ def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
             if value is None
             else name in kinds
             and (
-                (kind := type(value)) is not kinds[name]
+                ((kind := type(value)) is not kinds[name] and not (kinds[name] is dict and isinstance(value, dict)))
                 or (kind is str and "\0" in value)
                 or (kind is int and not -LARGEST < value < LARGEST)
             )
@@ -68,14 +68,15 @@ def wrong_columns(model: type[SQLModel], read: Json) -> list[str]:
 
 @cache
 def _kinds(model: type[SQLModel]) -> tuple[dict[str, type], frozenset[str]]:
-    """Return the Python type of each column that is not JSON, and those of them that must have a value."""
-    kinds, required = {}, set()
+    """Return the Python type of each column, of JSON only metadata's, and the columns that must have a value."""
+    kinds: dict[str, type] = {"meta": dict}
+    required = set()
     for column in model.metadata.tables[str(model.__tablename__)].c:
         kind = column.type.impl_instance if isinstance(column.type, sa.TypeDecorator) else column.type
         if not isinstance(kind, sa.JSON):
             kinds[column.name] = kind.python_type
-            if not column.nullable:
-                required.add(column.name)
+        if not column.nullable:
+            required.add(column.name)
     return kinds, frozenset(required)
 
 

@@ -64,7 +64,7 @@ def save_outcomes(
             values = failure_columns(outcome, attempts[event_id])
             connection.execute(saved, {"ids": [event_id], **values})
         else:
-            alike[outcome].append(event_id)
+            alike[_storable(outcome)].append(event_id)
     now = datetime.now(UTC)
     for (status, detail, fetches), event_ids in alike.items():
         due = now if fetches else now + TIE_WAIT if status == "pending" else None
@@ -78,6 +78,12 @@ def save_outcomes(
             "last_error": None,
         }
         connection.execute(saved, values)
+
+
+def _storable(outcome: Outcome) -> Outcome:
+    """Return an outcome that any database can hold: it quotes its event, and must not cost the record of others."""
+    fetches = tuple(each.replace("\0", "") for each in outcome.pending_fetches)
+    return outcome._replace(detail=outcome.detail[:2000].replace("\0", ""), pending_fetches=fetches)
 
 
 def failure_columns(error: Exception, attempts: int) -> dict[str, Any]:
@@ -120,7 +126,7 @@ def report_outcomes(
             line = {
                 "id": event.id,
                 "type": event.type,
-                "object": event.object.get("id"),
+                "object": event.object_id,
                 "status": status,
                 "outcome": detail,
                 "ms": ms,

@@ -150,11 +150,16 @@ def test_a_poisoned_event_is_kept_and_takes_no_neighbour_along(world):
     poisoned = world.event("product.updated", {**product, "id": "prod/none", "name": {"not": "a name"}}, created=later)
     other = world.stripe("GET", "/v1/products", limit=2)["data"][1]
     healthy = [world.event("product.updated", {**other, "name": f"n{n}"}, created=later + n) for n in range(5)]
+    quoted = [  # what is told of them quotes what no text of PostgreSQL holds
+        world.event("product.updated", {**product, "object": "space\0ship"}),
+        world.event("refund.created", {"object": "refund", "id": "re_1", "charge": "ch\0"}),
+    ]
+    everything = [healthy[0], poisoned, *quoted, *healthy[1:]]
 
-    with ThreadPoolExecutor(6) as pool:
-        answers = list(pool.map(world.deliver, [healthy[0], poisoned, *healthy[1:]]))
+    with ThreadPoolExecutor(len(everything)) as pool:
+        answers = list(pool.map(world.deliver, everything))
 
-    assert [answer.status_code for answer in answers] == [200] * 6
+    assert [answer.status_code for answer in answers] == [200] * len(everything)
     assert name_of(world, other) == "n4"
     world.eventually(lambda: world.status_of(poisoned), "failed")
     row = world.rows("event", id=poisoned["id"])[0]
@@ -176,9 +181,11 @@ def test_a_known_type_with_a_foreign_object_is_ignored_not_failed(world):
 
 def test_a_payload_that_cannot_be_read_is_fetched_instead(world):
     product, later = a_product(world)
-    event = world.event("product.updated", {"object": "product", "id": product["id"], "name": "Torn"}, created=later)
-    assert world.deliver(event).status_code == 200
-    world.eventually(lambda: world.status_of(event), "applied")
+    torn = {"object": "product", "id": product["id"], "name": "Torn"}
+    for each in (torn, {**product, "name": "Torn", "metadata": None}, {**product, "name": "Torn", "metadata": "none"}):
+        event = world.event("product.updated", each, created=later)
+        assert world.deliver(event).status_code == 200
+        world.eventually(lambda event=event: world.status_of(event), "applied")
     assert name_of(world, product) == product["name"]
 
 

@@ -200,7 +200,8 @@ class Refunds:
                 await self._payments(
                     wanted.invoice_id
                 )  # what went back of them counts; what was paid elsewhere has none
-            amount = await self._amount(wanted, _paid(invoice) if paid else invoice["amount_remaining"], paid=paid)
+            most = _paid(invoice) + _from_balance(invoice) if paid else invoice["amount_remaining"]
+            amount = await self._amount(wanted, most, paid=paid)
             details = {"reason": wanted.reason, "memo": wanted.memo, "credit_amount": amount if paid else None}
             note = await self._do(CREDIT_NOTES, attempt, amount=amount, **which, **details)
         await self._mirror.refresh(self._stripe, "credit_note", note["id"])
@@ -282,6 +283,19 @@ def _paid(invoice: Json) -> int:
     """
     paid, taken_off = invoice["amount_paid"], invoice.get("pre_payment_credit_notes_amount") or 0
     return int(paid + taken_off)
+
+
+def _from_balance(invoice: Json) -> int:
+    """Return how much of an invoice its customer's balance has paid, which Stripe can credit again, but not refund.
+
+    Source: Stripe, "Credit notes": "The sum of all credit notes cannot exceed the invoice's total amount"; `amount_due`
+    has what a balance and credit notes took off.
+
+    Args:
+        invoice: as Stripe has it, paid.
+    """
+    taken_off = invoice.get("pre_payment_credit_notes_amount") or 0
+    return max(0, int(invoice["total"] - invoice["amount_due"] - taken_off))
 
 
 def _bad_amount(wanted: MoneyBack) -> Problem | None:

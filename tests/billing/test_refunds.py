@@ -153,6 +153,18 @@ def test_a_credit_is_for_later_invoices_and_takes_the_credits_back(world):
     assert len(world.stripe("GET", "/v1/credit_notes")["data"]) == 1
 
 
+def test_what_a_balance_has_paid_is_credited_once_and_not_refunded(world):
+    ada = customer(world, "ada")
+    world.stripe("POST", f"/v1/customers/{ada}", balance=-400)
+    paid = bill(world, ada, credits=100)["id"]
+    world.eventually(lambda: balance(world, "ada"), 100)
+    assert codes(ask(world, REFUND, paid, "too much", amount=601)) == ["AMOUNT_INVALID"]
+    assert ask(world, REFUND, paid)["refund"]["amount"]["amount"] == 600
+    assert ask(world, CREDIT, paid, "rest")["creditNote"]["amount"] == {"amount": 400}
+    assert (balance(world, "ada"), world.stripe("GET", f"/v1/customers/{ada}")["balance"]) == (0, -400)
+    assert codes(ask(world, CREDIT, paid, "again")) == ["AMOUNT_INVALID"]
+
+
 def test_of_an_open_invoice_less_is_to_be_paid_and_what_no_payment_has_paid_is_not_refunded(world):
     ada = customer(world, "ada")
     invoice = world.stripe("POST", "/v1/invoices", customer=ada)

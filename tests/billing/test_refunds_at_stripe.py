@@ -232,6 +232,18 @@ CREDITS = {
         IN | {"amount": "700", "credit_amount": "700"},
     ),
     "of one that was paid with nothing": ([], {"amount_paid": 0}, {}, BAD),
+    "of one that a balance has paid": (
+        [],
+        {"amount_paid": 0, "amount_due": 0},
+        {},
+        IN | {"amount": "900", "credit_amount": "900"},
+    ),
+    "of one that a balance has paid in part": (
+        [payment(1, 500)],
+        {"amount_paid": 500, "amount_due": 500},
+        {},
+        IN | {"amount": "900", "credit_amount": "900"},
+    ),
     "of one that was paid outside of Stripe": ([], {}, {"amount": 100}, IN | {"amount": "100", "credit_amount": "100"}),
     "of an open one": ([], OPEN, {}, IN | {"amount": "600"}),
     "more than is open": ([], OPEN, {"amount": 601}, BAD),

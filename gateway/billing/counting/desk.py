@@ -222,26 +222,27 @@ class Desk:
             return False  # it costs nothing
         self.counter(place)  # in the window that counts now
         quantities = self._quantities(place.customer_id, paid)
-        quantities[place.name] += amount
-        return spend.costs_more(paid, quantities, bounds.spend_cap, bounds.currency)
+        more = [used + amount * (each.event_name == place.name) for each, used in zip(paid, quantities, strict=True)]
+        return spend.costs_more(zip(paid, more, strict=True), bounds.spend_cap, bounds.currency)
 
-    def _quantities(self, customer_id: str, paid: Collection[spend.MeteredPrice]) -> dict[str, int]:
-        """Return how much is used and held of what a customer pays for, by the meters' event names.
+    def _quantities(self, customer_id: str, paid: Collection[spend.MeteredPrice]) -> list[int]:
+        """Return how much is used and held of what a customer pays for, price by price, each in its own period.
 
         A counter tells where it counts in the period that is billed. Otherwise the records do: nobody has asked how it
         stands, or the plan that gives the feature has a longer period than the price of its use.
         """
-        keys = {(customer_id, each.event_name): each for each in paid}
+        keys = {(customer_id, each.event_name) for each in paid}
         there = stored(self.connection, keys, self.now) if keys else {}
         counters = {key: as_stored(row) for key, row in there.items()} | self._counters
-        found = {}
-        for key, price in keys.items():
+        found = []
+        for price in paid:
+            key = customer_id, price.event_name
             counter, billed = counters.get(key), present(price.period, self.now)
             if counter and counter.window == billed:
                 used = counter.used
             else:
                 used = self._counted_in(price.formula, Period(*key, *billed))
-            found[price.event_name] = used + (counter.held if counter else 0)
+            found.append(used + (counter.held if counter else 0))
         return found
 
     def _counted_in(self, formula: str, period: Period) -> int:

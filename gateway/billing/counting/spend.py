@@ -4,7 +4,7 @@ It is what Stripe will put on the invoice, before rounding, discounts and taxes:
 of the price, in the subscription's currency.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from fractions import Fraction
@@ -77,15 +77,15 @@ def prices(connection: sa.Connection, customer_id: str) -> list[MeteredPrice]:
     return [MeteredPrice.of(dict(row)) for row in connection.execute(query).mappings()]
 
 
-def costs_more(paid: Collection[MeteredPrice], quantities: Mapping[str, int], cap: int, currency: str | None) -> bool:
-    """Return whether some quantities cost more than a cap. What is billed in another currency cannot be under it.
+def costs_more(used: Iterable[tuple[MeteredPrice, int]], cap: int, currency: str | None) -> bool:
+    """Return whether some use costs more than a cap. What is billed in another currency cannot be under it.
 
     Args:
-        paid: the prices.
-        quantities: how much each meter has counted, by its event name.
+        used: the prices, each with how much its meter has counted in its period.
         cap: in minor units.
         currency: the cap's.
     """
-    if any(each.currency != currency and quantities.get(each.event_name) for each in paid):
+    quantities = list(used)
+    if any(each.currency != currency and quantity for each, quantity in quantities):
         return True
-    return sum(each.cost(quantities.get(each.event_name, 0)) for each in paid) > cap
+    return sum(each.cost(quantity) for each, quantity in quantities) > cap

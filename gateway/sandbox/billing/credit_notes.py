@@ -45,7 +45,9 @@ def compose(sandbox: Sandbox, params: Obj) -> Obj:
     if "amount" in params and params["amount"] != sums["total"]:
         raise invalid(f"The amount must equal the total of the lines ({sums['total']}).", "amount")
     paid = invoice["status"] == "paid"
-    most = invoice["amount_paid" if paid else "amount_remaining"] - invoice["post_payment_credit_notes_amount"]
+    # "The sum of all credit notes cannot exceed the invoice's total amount" (Stripe, "Credit notes")
+    most = invoice["total"] - invoice["pre_payment_credit_notes_amount"] if paid else invoice["amount_remaining"]
+    most -= invoice["post_payment_credit_notes_amount"]
     if not 0 < sums["total"] <= most:
         raise invalid(f"The amount of a credit note must be between 1 and {most} for this invoice.", "amount")
     return _note(sandbox, invoice, params, credited) | sums | _where(sums["total"], paid=paid)

@@ -72,10 +72,10 @@ def test_what_a_quantity_costs(paid, quantity, expected):
 
 def test_what_is_under_a_cap():
     paid = [MeteredPrice("calls", "usd", Tariff(unit=2)), MeteredPrice("images", "usd", Tariff(unit=10))]
-    assert not costs_more(paid, {"calls": 5, "images": 1}, 20, "usd")
-    assert costs_more(paid, {"calls": 5, "images": 1}, 19, "usd")
-    assert costs_more(paid, {"calls": 1}, 100, "eur")
-    assert not costs_more(paid, {"other": 1}, 0, "eur")
+    assert not costs_more(zip(paid, (5, 1), strict=True), 20, "usd")
+    assert costs_more(zip(paid, (5, 1), strict=True), 19, "usd")
+    assert costs_more(zip(paid, (1, 0), strict=True), 100, "eur")
+    assert not costs_more(zip(paid, (0, 0), strict=True), 0, "eur")
 
 
 @pytest.fixture
@@ -149,6 +149,22 @@ async def cap_two_meters(till, formula: str = "sum") -> None:
     rows += [price(name, "pro", None, unit_amount_decimal=unit, meter=meter) for name, unit, meter in prices]
     capped = UsageControl(customer_id="cus_1", spend_cap=100, currency="usd")
     await till.database.transaction(lambda connection: put(connection, images, subscription(), *rows, capped))
+
+
+@pytest.mark.parametrize(("first", "second"), [("month", "year"), ("year", "month")])
+async def test_one_meter_that_two_prices_bill_counts_in_the_period_of_each(till, first, second):
+    begun = {"month": TODAY - 5 * DAY, "year": TODAY - 100 * DAY}
+    rows = [item(f"si_{name}", name, "pro", None) for name in (first, second)]
+    for each in rows:
+        each.current_period_start, each.current_period_end = begun[each.price_id], begun[each.price_id] + 300 * DAY
+    rows += [price(name, "pro", None, unit_amount_decimal="1", meter="mtr_1") for name in (first, second)]
+    capped = UsageControl(customer_id="cus_1", spend_cap=100, currency="usd")
+    await till.database.transaction(lambda connection: put(connection, subscription(), *rows, capped))
+    for value, days_ago in ((30, 20), (10, 2)):  # the year's price bills both, the month's the second
+        await report(till.database, Report("ada", "calls", value, f"r{days_ago}", TODAY - days_ago * DAY))
+    till.place = place(limit=None, **METERED)
+    assert await till.use(26) == "SPEND_CAP_REACHED amount"
+    assert (await till.use(25)).startswith("35+0")
 
 
 @pytest.mark.parametrize(

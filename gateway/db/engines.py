@@ -1,5 +1,6 @@
 """Blocking engines of both databases."""
 
+import os
 import re
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -74,6 +75,12 @@ def connect_arguments(url: URL) -> dict[str, Any]:
 
 
 def _defaults(url: URL) -> dict[str, int | str]:
+    """Return the arguments of `DEFAULTS` that the URL does not give.
+
+    Whatever `DateStyle` the server or the role has, psycopg reads times in ISO's alone; libpq has no keyword for it.
+    """
+    if os.environ.get("PGDATESTYLE") != "ISO":
+        os.environ["PGDATESTYLE"] = "ISO"
     return {name: value for name, value in DEFAULTS.items() if name not in url.query}
 
 

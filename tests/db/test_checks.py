@@ -65,6 +65,7 @@ def test_a_read_only_database_is_not_ready_and_its_fault(postgres_url):
 @pytest.mark.postgres
 async def test_a_database_that_cannot_hold_every_name_is_refused(empty_postgres_url, monkeypatch):
     monkeypatch.setenv("PGCLIENTENCODING", "LATIN1")  # what a client would take for its own encoding
+    monkeypatch.setenv("PGDATESTYLE", "German")  # in which the driver reads no time
     right = runtime_at(empty_postgres_url).database
     name = f"{right.url.database}_latin"
     with psycopg.connect(empty_postgres_url, autocommit=True) as connection:
@@ -76,6 +77,7 @@ async def test_a_database_that_cannot_hold_every_name_is_refused(empty_postgres_
         connection.execute(f'DROP DATABASE "{name}"')
     smile = sa.select(sa.literal("\U0001f600"))
     assert await right.read(lambda connection: connection.execute(smile).scalar()) == "\U0001f600"
+    assert await right.read(lambda connection: connection.execute(sa.select(sa.func.now())).scalar())
     await right.close()
 
 

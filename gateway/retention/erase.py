@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from gateway.db.database import ENDPOINTS, Database
 from gateway.db.notifications import NOTIFICATIONS, publish
 from gateway.db.tables import insert, table_for
-from gateway.errors import BadInput, StripeMissing
+from gateway.errors import BadInput, StripeMissing, StripeRefused
 from gateway.mirror.accounts import account_of
 from gateway.mirror.sync import Mirror
 from gateway.models.checkout import CheckoutIntent, CustomerClaim
@@ -42,6 +42,7 @@ ACCOUNTS, ENTRIES = table_for(CreditAccount), table_for(CreditEntry)
 MESSAGES, DELIVERIES = table_for(OutboxMessage), table_for(OutboxDelivery)
 ERASURES = table_for(Erasure)
 
+SESSIONS_PATH = "/v1/checkout/sessions"
 LATE_DAYS = 31
 """After which Stripe can bring no event that was there before the erasure."""
 
@@ -60,14 +61,18 @@ async def erase(mirror: Mirror, stripe: Stripe, person: Person) -> dict[str, int
     """Delete a person's customers at Stripe, then erase their data here; how much there was of each. Repeatable.
 
     Raises:
-        BadInput: a subscription is live.
+        BadInput: a subscription is live, by what Stripe says: ended with its customer, it would be paid for nothing.
         StripeUnavailable: Stripe cannot be reached; what was done until then stays done.
         DatabaseUnavailable: the database cannot be reached; the same.
     """
     await refuse_live(mirror.database, person)
-    for customer_id in sorted(person.customers):
-        account, object_id = account_of(customer_id)
-        client = stripe.on_behalf_of(account) if account else stripe
+    their = {customer_id: _client(stripe, customer_id) for customer_id in sorted(person.customers)}
+    for client, object_id in their.values():
+        with suppress(StripeMissing):
+            await _close_checkouts(mirror, client, object_id)
+            await _read_subscriptions(mirror, client, object_id)
+    await refuse_live(mirror.database, person)
+    for client, object_id in their.values():
         with suppress(StripeMissing):
             await client.delete(f"/v1/customers/{object_id}")
         with suppress(StripeMissing):  # which marks it as deleted here
@@ -75,6 +80,26 @@ async def erase(mirror: Mirror, stripe: Stripe, person: Person) -> dict[str, int
     emptied = await empty_payloads(mirror.database, person)
     rows = await mirror.database.transaction(partial(erase_rows, person=person))
     return {"payloads of events": emptied.payloads, **rows}
+
+
+def _client(stripe: Stripe, customer_id: str) -> tuple[Stripe, str]:
+    account, object_id = account_of(customer_id)
+    return stripe.on_behalf_of(account) if account else stripe, object_id
+
+
+async def _close_checkouts(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:
+    """Close what a customer could still pay; what is paid in this moment has a subscription, or is a purchase."""
+    found = await stripe.get(SESSIONS_PATH, customer=customer_id, status="open", limit=100)
+    for each in found.object["data"]:
+        path, key = f"{SESSIONS_PATH}/{each['id']}/expire", f"expire-{each['id']}"
+        with suppress(StripeRefused):
+            await mirror.store_answer(stripe, await stripe.post(path, idempotency_key=key))
+
+
+async def _read_subscriptions(mirror: Mirror, stripe: Stripe, customer_id: str) -> None:
+    """Bring up to date which subscriptions of a customer go on."""
+    found = await stripe.get("/v1/subscriptions", customer=customer_id, limit=100)
+    await mirror.refresh_all(stripe, await mirror.store_page(found, found.object["data"]))
 
 
 class _Undone(Exception):

@@ -143,8 +143,11 @@ def test_nothing_says_who_it_was_and_nothing_brings_it_back(tmp_path, database_u
         environment = {**world.environment(), "USER": "ops", "GATEWAY_OUTBOUND_ENDPOINTS": ENDPOINT}
         (row,) = world.rows("customer", external_id="user-ada")
         (plan,) = world.rows("subscription", customer_id=row["id"])
+        begun = opened(world, world.token("user-ada", email="ada@example.com"), "credits_500")
+        world._execute("UPDATE subscription SET status = 'incomplete'")  # that it was paid is not known yet
         refused = run("erase", "user-ada", "--yes", cwd=tmp_path, **environment)
         assert refused.returncode == 1
+        assert world.stripe("GET", f"/v1/checkout/sessions/{begun['id']}")["status"] == "expired"
         assert f"a subscription goes on ({plan['id']}): cancel it first" in refused.stdout
         world.stripe("DELETE", f"/v1/subscriptions/{plan['id']}")
         quiet(world)

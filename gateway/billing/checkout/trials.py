@@ -61,6 +61,7 @@ async def had_trial(database: Database, *, external_id: str | None, email: str |
     theirs = []
     if external_id:
         theirs.append(sa.select(CLAIMS.c.customer_id).where(CLAIMS.c.external_id == external_id))
+        theirs.append(sa.select(CUSTOMERS.c.id).where(CUSTOMERS.c.external_id == external_id))
     if email:
         theirs.append(sa.select(CUSTOMERS.c.id).where(*_with(email_key(email))))
     is_theirs = sa.or_(sa.false(), *(SUBSCRIPTIONS.c.customer_id.in_(each) for each in theirs))

@@ -95,14 +95,14 @@ def choose(candidates: Sequence[Candidate]) -> str | None:
     return None
 
 
-def candidates(connection: sa.Connection, proof: Proof, but: str | None = None) -> list[Candidate]:
-    """Read the customers that belong to nobody and may be a user's, the newest first; one does not count."""
+def candidates(connection: sa.Connection, proof: Proof) -> list[Candidate]:
+    """Read the customers that belong to nobody and may be a user's, the newest first."""
     query = _candidates(by_email=bool(proof.email), trust_payment_links=proof.trust_payment_links)
     found = connection.execute(query, {"subject": proof.subject, "email": email_key(proof.email or "")})
     return [
         Candidate(row.id, bool(row.by_reference), bool(row.is_live), bool(row.payer_unverified))
         for row in found
-        if row.id != but and row.meta.get("external_id", proof.subject) == proof.subject
+        if row.meta.get("external_id", proof.subject) == proof.subject
     ]
 
 

@@ -37,8 +37,7 @@ _OWN = (
     .where(CUSTOMERS.c.id == sa.bindparam("customer"))
     .values(external_id=sa.bindparam("owner", type_=sa.String))
 )
-_CLAIMED = sa.select(CLAIMS.c.generation).where(CLAIMS.c.external_id == sa.bindparam("owner")).limit(1)
-"""An open one is to be fulfilled."""
+_CLAIMED = sa.select(CLAIMS.c.generation, CLAIMS.c.customer_id).where(CLAIMS.c.external_id == sa.bindparam("owner"))
 
 
 def on_write(connection: sa.Connection, written: Sequence[Written]) -> None:
@@ -62,12 +61,14 @@ def _give(connection: sa.Connection, customer_id: str, owner: str) -> None:
         return
     if theirs:
         execute(connection, _LEAVE, {"owner": owner})
-    claim = {"external_id": owner, "generation": 1, "customer_id": customer_id, "created": datetime.now(UTC)}
     try:
         with connection.begin_nested():
             execute(connection, _OWN, {"owner": owner, "customer": customer_id})
-            if not execute(connection, _CLAIMED, {"owner": owner}):
-                connection.execute(insert(connection, CLAIMS).values(**claim).on_conflict_do_nothing())
+            claimed = dict(execute(connection, _CLAIMED, {"owner": owner}))
+            if not {customer_id, None} & {*claimed.values()}:  # an open one is to be fulfilled
+                claim = {"external_id": owner, "generation": max(claimed, default=0) + 1, "customer_id": customer_id}
+                new = insert(connection, CLAIMS).values(**claim, created=datetime.now(UTC))
+                connection.execute(new.on_conflict_do_nothing())
     except IntegrityError:  # another process gave the user another customer a moment ago
         return
     publish(connection, f"user:{owner}")

@@ -77,7 +77,7 @@ class Customers:
         undecided = partial(linking.is_undecided, subject=subject, customer_id=made_id or "")
         if known and not await self._database.read(undecided):
             return known, False
-        taken = await self._take_up(principal, but=made_id)
+        taken = await self._take_up(principal)
         return (taken, False) if taken and taken.id != made_id else (known, True)
 
     async def _of(self, external_id: str) -> Customer | None:
@@ -87,8 +87,8 @@ class Customers:
 
         return await self._database.read(read)
 
-    async def _take_up(self, principal: Principal, but: str | None = None) -> Customer | None:
-        """Give the user the customer that is theirs by what the mirror knows; one does not count.
+    async def _take_up(self, principal: Principal) -> Customer | None:
+        """Give the user the customer that is theirs by what the mirror knows.
 
         Raises:
             Ambiguous: several may be.
@@ -97,7 +97,7 @@ class Customers:
         proof = Proof(subject, self._proving_email(principal), self._settings.trust_payment_link_references)
 
         def clear(connection: sa.Connection) -> Candidate | None:
-            found = linking.candidates(connection, proof, but)
+            found = linking.candidates(connection, proof)
             if found and linking.has_had_one(connection, subject):
                 found = [candidate for candidate in found if candidate.by_reference]
             chosen = linking.choose(found)
@@ -253,7 +253,7 @@ class Customers:
             await self._mirror.store_page(found, others)
             known = await self._of(principal.subject or "")
             if known is None or known.id == made_id:  # its own event may have given it to the user already
-                known = await self._take_up(principal, but=made_id)
+                known = await self._take_up(principal)
         else:
             known = await self._of(principal.subject or "")
         return known if known and known.id != made_id else None

@@ -22,6 +22,11 @@ def mailed(address: str, id: str = "cus_1", **columns):
 HAD = {
     "nobody": ([subscription(**TRIAL)], {}, False),
     "the user": ([claim("ada", "cus_1"), subscription(**TRIAL)], {"external_id": "ada"}, True),
+    "with a customer that is the user's by its metadata": (
+        [claim("ada", "cus_0"), customer(external_id="ada"), subscription(**TRIAL)],
+        {"external_id": "ada"},
+        True,
+    ),
     "without a trial": ([claim("ada", "cus_1"), subscription()], {"external_id": "ada"}, False),
     "another": ([claim("eve", "cus_1"), subscription(**TRIAL)], {"external_id": "ada"}, False),
     "with a customer that is gone": (

@@ -84,6 +84,13 @@ def test_whose_it_is_already_counts(connection, rows, expected):
     assert taken == ({"user:ada"} if expected["cus_1"] == "ada" else set())
 
 
+def test_whose_a_customer_was_is_kept_of_each(connection):
+    put(connection, customer("cus_9", "ada", deleted=True), customer(), claim("ada", "cus_9", generation=3))
+    for _ in range(2):
+        written(connection, ("cus_1", "ada"))
+    assert claims(connection) == [("ada", 3, "cus_9", None), ("ada", 4, "cus_1", None)]
+
+
 def test_a_claim_that_is_open_is_left_to_be_fulfilled(connection):
     opened = claim("ada", None, generation=2)
     put(connection, customer(), opened)

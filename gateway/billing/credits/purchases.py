@@ -14,6 +14,7 @@ from gateway.billing.credits.for_life import OwnedLine
 from gateway.billing.credits.grants import Grant, moment, of_invoices, of_session, order, paid_at
 from gateway.billing.credits.kinds import read_kinds, split, with_kind
 from gateway.billing.credits.prices import CreditRule, read_rules
+from gateway.db.queries import PreparedQuery, in_json_array, json_array
 from gateway.db.tables import table_for
 from gateway.models.mirrored import (
     Charge,
@@ -55,6 +56,20 @@ _QUANTITIES = sa.select(ITEMS.c.id, ITEMS.c.quantity).where(ITEMS.c.subscription
 _CHARGED_AT = sa.select(sa.func.min(CHARGES.c.created)).where(
     CHARGES.c.payment_intent_id == sa.bindparam("intent"), CHARGES.c.status == "succeeded"
 )
+
+
+def _where_in(wanted: sa.Column[Any], *columns: sa.ColumnElement[Any]) -> PreparedQuery:
+    """Return the query of some columns where one is among `ids`."""
+    return PreparedQuery(lambda dialect: sa.select(*columns).where(in_json_array(dialect, wanted, "ids")))
+
+
+_BY_CHARGE = _where_in(CHARGES.c.id, CHARGES.c.payment_intent_id, CHARGES.c.invoice_id)
+_PAID_BY = (
+    _where_in(PAYMENTS.c.payment_intent_id, PAYMENTS.c.invoice_id.label("id")),
+    _where_in(PAYMENTS.c.charge_id, PAYMENTS.c.invoice_id.label("id")),
+    _where_in(SESSIONS.c.payment_intent_id, SESSIONS.c.id),
+)
+"""The invoices and checkouts of payment intents, of charges, and of payment intents."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,15 +200,10 @@ def _charged_at(connection: sa.Connection, intent: str | None) -> datetime | Non
 
 def paid_by(connection: sa.Connection, intents: Collection[str], charges: Collection[str]) -> set[str]:
     """Return the invoices and checkouts that were paid by some payment intents or charges."""
-    these = sa.select(CHARGES.c.payment_intent_id, CHARGES.c.invoice_id).where(CHARGES.c.id.in_(charges))
-    by_charge = connection.execute(these).all() if charges else []
+    by_charge = _BY_CHARGE.rows(connection, ids=json_array(charges)) if charges else []
     intents = {*intents, *(row.payment_intent_id for row in by_charge)} - {None}
     found: set[str] = {row.invoice_id for row in by_charge if row.invoice_id}
-    for column, paid, names in (
-        (PAYMENTS.c.payment_intent_id, PAYMENTS.c.invoice_id, intents),
-        (PAYMENTS.c.charge_id, PAYMENTS.c.invoice_id, charges),
-        (SESSIONS.c.payment_intent_id, SESSIONS.c.id, intents),
-    ):
+    for query, names in zip(_PAID_BY, (intents, charges, intents), strict=True):
         if names:
-            found.update(connection.execute(sa.select(paid).where(column.in_(names))).scalars())
+            found.update(row.id for row in query.rows(connection, ids=json_array(names)))
     return found

@@ -90,7 +90,7 @@ def settle(connection: sa.Connection, ids: Collection[str]) -> None:
     oldest_first = sorted(found, key=lambda purchase: purchase.paid_at)
     accounts = lock_accounts(connection, {purchase.account_id: purchase.paid_at for purchase in oldest_first})
     for purchase in found:
-        _grant(accounts[purchase.account_id], purchase)
+        _grant(accounts[purchase.account_id], purchase, {lot.id for lot in lots.get(purchase.id, ())})
     lots = _lots(connection, [purchase.id for purchase in found])  # once more, behind the lock
     for purchase in found:
         _take_back(accounts[purchase.account_id], purchase, lots.get(purchase.id, ()))
@@ -105,10 +105,10 @@ def _lots(connection: sa.Connection, purchase_ids: Sequence[str]) -> dict[str, l
     return found
 
 
-def _grant(account: Account, purchase: Purchase) -> None:
-    """Grant what has not been granted yet."""
+def _grant(account: Account, purchase: Purchase, known: Collection[str]) -> None:
+    """Grant what has not been granted yet; some lots were there before, and no lot is ever taken away."""
     for grant in purchase.grants:
-        if grant.granted <= 0:
+        if grant.granted <= 0 or grant.id in known:
             continue
         lot: dict[str, Any] = {
             "id": grant.id,

@@ -65,7 +65,7 @@ class MemoryDatabase:
         self._tables = [name for (name,) in self._execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
         self._filled: dict[str, list[str]] = {}
         """The tables that have rows, by the name under which they are kept."""
-        self._seen = 0
+        self._seen = self._written = 0
         engine, _ = create_engines(sa.make_url(MEMORY), readers=1, writers=1)
         engine.connect().close()  # so the dialect asks what this SQLite can do, once
         self._dialect = engine.dialect
@@ -77,19 +77,23 @@ class MemoryDatabase:
             self._execute(f'CREATE TABLE kept."{as_} {name}" AS SELECT * FROM main."{name}"')  # noqa: S608
 
     def renew(self, kept: str) -> None:
-        """Begin with what was kept under a name."""
-        self._execute("PRAGMA foreign_keys = OFF")
+        """Begin with what was kept under a name. No table refers to another, so that their order is of no account.
+
+        No PRAGMA is set on the way: each would have SQLite read every statement anew.
+        """
         self._execute("BEGIN")
         for name in self._tables:
             self._execute(f'DELETE FROM main."{name}"')  # noqa: S608
         for name in self._filled[kept]:
             self._execute(f'INSERT INTO main."{name}" SELECT * FROM kept."{kept} {name}"')  # noqa: S608
         self._execute("COMMIT")
-        self._execute("PRAGMA foreign_keys = ON")
-        self._seen = 0
+        self._seen, self._written = 0, self._connection.total_changes
 
     def tells_of_access(self) -> bool:
         """Return whether something was told since the last call that may decide somebody's access."""
+        if self._written == self._connection.total_changes:
+            return False
+        self._written = self._connection.total_changes
         new = self._execute("SELECT id, topics FROM notification WHERE id > ? ORDER BY id", [self._seen]).fetchall()
         self._seen = new[-1][0] if new else self._seen
         topics = (topic for _, told in new for topic in orjson.loads(told))

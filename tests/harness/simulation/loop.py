@@ -121,6 +121,9 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self._now
 
+    def get_debug(self) -> bool:
+        return False  # each future asks
+
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.Handle:
         handle = _Handle(callback, args, self, context)
         self._ready.append(handle)

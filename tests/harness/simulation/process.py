@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from gateway.app import background_tasks, compose_services, supervised
 from gateway.db.engines import Engines
 from gateway.db.worker_threads import CLOSE_SECONDS
+from gateway.errors import DatabaseUnavailable
 from gateway.http.request import Request, Response
 from gateway.runtime import compose
 from gateway.settings import Settings
@@ -64,7 +65,7 @@ class Process:
         stripe = self.services.stripe
         self.webhooks = WebhookRoute(settings, self.receiver, stripe.offline_time, stripe.clock)
         self.access = self.services.access
-        self._stop = asyncio.Event()
+        self._serves, self._stop = asyncio.Event(), asyncio.Event()
         self._asked: set[asyncio.Task[Any]] = set()
         self._running = self._create_task(self._run(background=background))
 
@@ -74,10 +75,15 @@ class Process:
         return asyncio.get_running_loop().create_task(coro, context=context)
 
     async def _run(self, *, background: bool) -> None:
-        with contextlib.suppress(Exception):  # as `create_app` does: it starts whatever the database says
-            await self.services.catalog.snapshot()
-        tasks = background_tasks(self.runtime, self.inbox, self.receiver) | {"failover": self.services.failover.run}
-        async with supervised(tasks if background else {}):
+        """Run until it is told to end. As with `create_app`, nobody is served before the others were heard."""
+        tasks = background_tasks(self.runtime, self.inbox, self.receiver) if background else {}
+        tasks.pop("Stripe's clock", None)  # asks past the simulated wire
+        async with supervised({**tasks, "failover": self.services.failover.run} if background else {}):
+            if background:
+                await self.runtime.notifications.listening()
+                with contextlib.suppress(DatabaseUnavailable):
+                    await self.services.catalog.snapshot()
+            self._serves.set()
             await self._stop.wait()
 
     async def ask(self, work: Callable[["Process"], Awaitable[T]]) -> T:
@@ -86,7 +92,7 @@ class Process:
         Raises:
             Died: it died meanwhile, or ended before it had answered.
         """
-        task = self._create_task(_as_coroutine(work(self)))
+        task = self._create_task(self._serve(work))
         self._asked.add(task)
         await asyncio.wait([task])
         self._asked.discard(task)
@@ -96,9 +102,15 @@ class Process:
 
     def deliver(self, request: Request, respond: Callable[[Response], None]) -> None:
         """Have the process take a delivery; a dead one answers nothing."""
-        context = copy_context_outside()
-        context.run(HOST.set, self.host)
-        context.run(self.webhooks.take, request, respond)
+
+        async def take(_: "Process") -> None:
+            self.webhooks.take(request, respond)
+
+        self._create_task(self._serve(take))
+
+    async def _serve(self, work: Callable[["Process"], Awaitable[T]]) -> T:
+        await self._serves.wait()
+        return await work(self)
 
     async def stop(self) -> bool:
         """End it in good order, unless it is dead: what it was asked for is answered, unless that takes too long.
@@ -127,7 +139,3 @@ class Process:
                 return False
             await asyncio.sleep(LOOK_SECONDS)
         return True
-
-
-async def _as_coroutine(work: Awaitable[T]) -> T:
-    return await work

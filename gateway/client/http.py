@@ -219,15 +219,18 @@ def _no_answer(error: httpx.RequestError) -> Unavailable:
 
 
 def _json(response: httpx.Response) -> dict[str, Any]:
-    """Return the JSON of an answer; a proxy's page is none."""
+    """Return the JSON object of an answer; of a proxy's page an empty one."""
     try:
         content = response.json()
     except ValueError:
         content = None
-    if isinstance(content, dict):
-        return content
+    return content if isinstance(content, dict) else {}
+
+
+def _not_ours(response: httpx.Response) -> BillingError:
+    """Return what an answer is that is not the gateway's: a proxy has JSON of its own for an error."""
     kind = Unavailable if response.is_server_error else BillingError
-    raise kind("NETWORK", f"{response.url} answered {response.status_code}, and not as the gateway does")
+    return kind("NETWORK", f"{response.url} answered {response.status_code}, and not as the gateway does")
 
 
 def _failure(error: Mapping[str, Any], code: str, retry_after: float | None = None) -> BillingError:
@@ -237,10 +240,13 @@ def _failure(error: Mapping[str, Any], code: str, retry_after: float | None = No
 
 def _data(response: httpx.Response) -> dict[str, Any]:
     content = _json(response)
-    for error in content.get("errors", ()):
-        more = error.get("extensions", {})
-        raise _failure(error, more.get("code", "INTERNAL"), more.get("retryAfter"))
-    return cast("dict[str, Any]", content["data"])
+    errors, data = content.get("errors"), content.get("data")
+    if isinstance(errors, list) and errors and isinstance(errors[0], dict):
+        more = errors[0].get("extensions") or {}
+        raise _failure(errors[0], more.get("code", "INTERNAL"), more.get("retryAfter"))
+    if not isinstance(data, dict):
+        raise _not_ours(response)
+    return data
 
 
 def _accepted(data: dict[str, Any]) -> Any:
@@ -253,8 +259,10 @@ def _accepted(data: dict[str, Any]) -> Any:
 
 def _access(response: httpx.Response) -> Access:
     content = _json(response)
-    if "allowed" in content:
+    if isinstance(content.get("allowed"), bool):
         return cast("Access", content)
-    error = content.get("error", {})
+    error = content.get("error")
+    if not isinstance(error, dict):
+        raise _not_ours(response)
     failure = _failure(error, error.get("code", "INTERNAL"))
     raise Unavailable(failure.code, failure.message) if response.is_server_error else failure

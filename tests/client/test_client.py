@@ -1,5 +1,6 @@
 """The client for back ends: on its page, against a gateway, and with everything else that the gateway needs missing."""
 
+import json
 import subprocess
 import sys
 from contextlib import closing, nullcontext
@@ -12,8 +13,10 @@ from gateway.client import AsyncClient, BillingError, Client, Mutation, Query, R
 from gateway.client.decisions import Decisions
 from gateway.client.documents import CONSUME, CREATE_CHECKOUT_SESSION, CUSTOMERS, UPDATE_CUSTOMER
 from gateway.client.generate import generated
+from gateway.web.bundle import SOURCES
 from gateway.web.documents import documents as known_documents
 from harness.gateway import SERVICE_TOKEN, connected, make_world
+from harness.npm import needs_node
 from harness.pages import blocks
 from harness.rows import NOW, customer, item, product, put, subscription
 from harness.subscriptions import customer as customer_at_stripe
@@ -113,6 +116,9 @@ async def test_what_was_refused_says_what_to_mend(connect, shop):
 
 ANSWERS = {
     "a proxy's page": (502, {"text": "<html>"}, True),
+    "a proxy's JSON": (502, {"json": {"message": "Bad Gateway"}}, True),
+    "a proxy's error": (503, {"json": {"error": "Bad Gateway", "errors": None}}, True),
+    "a page for everything": (200, {"json": "welcome"}, False),
     "a fault": (500, {"json": {"error": {"code": "INTERNAL", "message": "a fault"}}}, True),
     "too many": (429, {"json": {"error": {"code": "RATE_LIMITED", "message": "wait"}}}, True),
     "no such page": (404, {"text": "<html>"}, False),
@@ -129,6 +135,26 @@ def test_what_is_no_decision_is_an_outage_or_a_mistake(status, content, is_away)
             assert client.allowed("ada", "boards")
         with pytest.raises(Unavailable if is_away else BillingError):
             client.access("ada", "boards")
+        with pytest.raises(Unavailable if status >= 500 else BillingError):
+            client.execute("{ viewer { id } }")
+
+
+@needs_node
+def test_in_javascript_too_only_the_gateways_own_answers_count():
+    cases = [[status, json.dumps(content["json"]) if "json" in content else content["text"], is_away]
+             for status, content, is_away in ANSWERS.values()]  # fmt: skip
+    program = """
+        import { createBackend } from "SOURCE";
+        console.warn = () => {};
+        for (const [status, body, isAway] of CASES) {
+          const backend = createBackend({ url: "http://x", token: "t", fetch: async () => new Response(body, { status }) });
+          const { ok } = await backend.consume("ada", "boards", 1);
+          const said = await backend.allowed("ada", "boards").catch(() => "a mistake");
+          if (ok || said !== (isAway ? true : "a mistake")) console.log(status, body, ok, said);
+        }"""
+    program = program.replace("SOURCE", (SOURCES / "server.js").as_uri()).replace("CASES", json.dumps(cases))
+    command = ["node", "--input-type=module", "--eval", program]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
 
 
 def test_the_gateway_trusts_what_the_client_asks():

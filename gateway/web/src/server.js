@@ -66,6 +66,15 @@ async function isOf(secret, signature, signed) {
   return crypto.subtle.verify("HMAC", key, decoded(signature), signed);
 }
 
+/** What the gateway has decided; nothing where another program has answered, as behind a wrong address. */
+function decisionOf(text) {
+  try {
+    return JSON.parse(text)?.allowed;
+  } catch {
+    return null;
+  }
+}
+
 /** A client with a token of `GATEWAY_SERVICE_TOKEN`, which may act for every user. */
 class Backend extends Client {
   _warned = -BETWEEN_WARNINGS;
@@ -81,13 +90,16 @@ class Backend extends Client {
     const path = [user, feature].map(encodeURIComponent).join("/");
     const headers = { Authorization: `Bearer ${await this.token(false)}` };
     const options = { headers, signal: AbortSignal.timeout(milliseconds) };
-    const { status } = await this._send(`${this.url}access/${path}`, options).catch(() => ({ status: 503 }));
-    if (status === 200 || status === 403) return status === 200;
+    const { status, text } = await this._send(`${this.url}access/${path}`, options)
+      .then(async (answer) => ({ status: answer.status, text: await answer.text() }))
+      .catch(() => ({ status: 503, text: "" }));
+    const allowed = decisionOf(text);
+    if (typeof allowed === "boolean") return allowed;
     if (status === 429 || status >= 500) {
       this._warn(otherwise);
       return otherwise;
     }
-    throw new Error(`the gateway answers ${status} to ${path}: check the token and the feature's name`);
+    throw new Error(`the gateway answers ${status} to ${path}: check its address, the token and the feature's name`);
   }
 
   /** Says that nobody could say: a wrong address would let everybody in unnoticed. */

@@ -174,7 +174,9 @@ export class Client {
   /** @param {string} address @param {RequestInit} request */
   async _fetch(address, { headers, ...rest }) {
     const response = await this._send(address, { ...rest, headers: { Accept: "application/json", ...headers } });
-    return response.json();
+    const { data, errors } = await response.json();
+    if (!data && !errors?.[0]) throw response.status; // a proxy has JSON of its own for an error
+    return { data, errors: errors ?? [] };
   }
 }
 

@@ -147,7 +147,8 @@ def test_in_javascript_too_only_the_gateways_own_answers_count():
         import { createBackend } from "SOURCE";
         console.warn = () => {};
         for (const [status, body, isAway] of CASES) {
-          const backend = createBackend({ url: "http://x", token: "t", fetch: async () => new Response(body, { status }) });
+          const fetch = async () => new Response(body, { status });
+          const backend = createBackend({ url: "http://x", token: "t", fetch });
           const { ok } = await backend.consume("ada", "boards", 1);
           const said = await backend.allowed("ada", "boards").catch(() => "a mistake");
           if (ok || said !== (isAway ? true : "a mistake")) console.log(status, body, ok, said);

@@ -183,6 +183,7 @@ export class Client {
 /** @param {string | null | undefined} token @returns {Record<string, string>} */
 export const authorization = (token) => (token ? { Authorization: `Bearer ${token}` } : {});
 
+/** @param {{ errors?: any[] }} answer */
 const codeOf = ({ errors: [error] = [] }) => error?.extensions?.code;
 
 const errors = (code, message) => ({ errors: [{ message, extensions: { code } }] });

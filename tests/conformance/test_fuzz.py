@@ -33,7 +33,7 @@ def fuzz(folder, headers, *arguments, **environment):
         env={"PATH": os.environ["PATH"], "HOME": str(folder), **environment},
         capture_output=True,
         text=True,
-        timeout=110,
+        timeout=280,
         check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr

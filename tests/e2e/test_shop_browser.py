@@ -190,7 +190,7 @@ async def test_graphiql_runs_a_text_that_has_just_replaced_another(page, gateway
     """It named the operation of the text before, which the new one does not have."""
     await page.goto(f"{gateway_dev.gateway_url}/graphql")
     editor = page.locator(".graphiql-query-editor .CodeMirror")
-    await expect(editor).to_contain_text("query Pricing")
+    await expect(editor).to_contain_text("query Pricing", timeout=15_000)
     await editor.evaluate(
         """(editor, text) => {
             editor.CodeMirror.setValue(text);
@@ -262,6 +262,6 @@ async def test_a_page_that_waits_for_the_payment_is_told_of_it(page, gateway_dev
 async def test_the_query_behind_the_shop_opens_in_graphiql_and_runs_there(shop):
     await shop.get_by_text("See the query behind this page").click()
     await shop.get_by_role("link", name="Open in GraphiQL").click()
-    await expect(shop.locator(".graphiql-query-editor")).to_contain_text("trialPeriodDays")
+    await expect(shop.locator(".graphiql-query-editor")).to_contain_text("trialPeriodDays", timeout=15_000)
     await shop.get_by_role("button", name=re.compile("Execute query")).click()
     await expect(shop.locator(".result-window")).to_contain_text('"products"')

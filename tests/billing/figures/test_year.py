@@ -397,7 +397,7 @@ def test_each_figure_of_a_year_is_what_stripes_own_lists_say(database_url):
         theirs = {each["id"]: each for each in lists(world, "/v1/invoices")}
         mine = lambda: {row["id"]: (row["status"], row["amount_paid"]) for row in world.rows("invoice")}  # noqa: E731
         world.eventually(
-            mine, {name: (each["status"], each["amount_paid"]) for name, each in theirs.items()}, seconds=180
+            mine, {name: (each["status"], each["amount_paid"]) for name, each in theirs.items()}, seconds=400
         )
         asked = {"first": MONTHS[0], "last": MONTHS[-1]}
         world.eventually(lambda: world.data(QUERY, asked, ANN)["operator"]["figures"]["waiting"], 0, seconds=180)

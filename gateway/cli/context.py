@@ -1,14 +1,16 @@
 """What every command has: its settings, an open runtime, the console, and its exit code."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+import sqlalchemy as sa
 import typer
 from rich.console import Console
 
-from gateway.errors import StripeUnavailable
+from gateway.db.database import Database
+from gateway.errors import BadInput, StripeUnavailable
 from gateway.observability.logging import configure_logging
 from gateway.runtime import Runtime, open_runtime
 from gateway.settings import Settings
@@ -39,3 +41,23 @@ def run(work: Callable[[Runtime], Awaitable[int | None]]) -> NoReturn:
 
     configure_logging(readable=True)
     raise typer.Exit(asyncio.run(on_runtime()) or 0)
+
+
+async def require_known(
+    database: Database, column: sa.ColumnElement[str], ids: Sequence[str] | None, what: str
+) -> None:
+    """Refuse ids that are nobody's, before anything is done: one that is mistyped would be passed over in silence.
+
+    Args:
+        database: where they are looked for.
+        column: the ids that there are.
+        ids: those that were given; None where all are meant.
+        what: they are called in the sentence.
+
+    Raises:
+        BadInput: there is none of some id.
+    """
+    query = sa.select(column).where(column.in_(ids or ()))
+    known = set(await database.read(lambda connection: connection.execute(query).scalars().all()))
+    if missing := [each for each in ids or () if each not in known]:
+        raise BadInput(f"there is no {what} {', '.join(missing)}; nothing was done")

@@ -10,8 +10,9 @@ from rich.json import JSON
 from rich.markup import escape
 from rich.table import Table
 
-from gateway.cli.context import console, run
+from gateway.cli.context import console, require_known, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
+from gateway.db.database import Database
 from gateway.db.rows import all_rows
 from gateway.db.tables import table_for
 from gateway.errors import BadInput
@@ -24,6 +25,8 @@ app = typer.Typer(
     help="The inbox: every event that Stripe sent, and what became of it.", no_args_is_help=True, add_completion=False
 )
 _TABLE = table_for(Event)
+TOGETHER = 500
+"""So many events are processed at a time, which any database takes as the parameters of one statement."""
 STATUSES = {"applied": "green", "stale": "dim", "ignored": "dim", "pending": "cyan", "failed": "yellow", "dead": "red"}
 
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids of events (evt_…).", show_default=False)]
@@ -99,7 +102,7 @@ def retry(
     """Try failed events and dead letters again, now."""
     if bool(ids) == dead:
         raise BadInput("no event is named: name those to retry, or give --dead for all that failed")
-    run(lambda runtime: _again(runtime, lambda: failed_ids(runtime.database, ids or None)))
+    run(lambda runtime: _again(runtime, ids, lambda: failed_ids(runtime.database, ids or None)))
 
 
 @app.command("replay")
@@ -108,16 +111,24 @@ def replay(ids: Ids = None, since: Moment = None, until: Moment = None) -> None:
     if bool(ids) == bool(since or until):
         raise BadInput("no event is named: name those to replay, or give a range with --since and --until")
     start, end = (moment and moment.replace(tzinfo=UTC) for moment in (since, until))
-    run(lambda runtime: _again(runtime, lambda: _named(ids) if ids else ids_of_range(runtime.database, start, end)))
+    run(lambda runtime: _again(runtime, ids, lambda: _chosen(runtime.database, ids, start, end)))
 
 
-async def _named(ids: list[str]) -> Sequence[str]:
-    return ids
+async def _chosen(
+    database: Database, ids: list[str] | None, since: datetime | None, until: datetime | None
+) -> Sequence[str]:
+    return ids or await ids_of_range(database, since, until)
 
 
-async def _again(runtime: Runtime, chosen: Callable[[], Awaitable[Sequence[str]]]) -> int:
-    """Process events again here and say what became of each."""
-    rows = await process_again(runtime, await chosen())
-    show_rows([_row(row) for row in rows], _line, as_json=False, none="")
-    console.print(f"{len(rows)} events")
-    return int(any(row.status in FAILED for row in rows))
+async def _again(runtime: Runtime, named: list[str] | None, chosen: Callable[[], Awaitable[Sequence[str]]]) -> int:
+    """Process events again here and say what became of each, some at a time: there may be any number of them."""
+    await require_known(runtime.database, _TABLE.c.id, named, "event")
+    ids = await chosen()
+    count = failed = 0
+    for start in range(0, len(ids), TOGETHER):
+        rows = await process_again(runtime, ids[start : start + TOGETHER])
+        show_rows([_row(row) for row in rows], _line, as_json=False, none="")
+        count += len(rows)
+        failed += sum(row.status in FAILED for row in rows)
+    console.print(f"{count} events")
+    return int(failed > 0)

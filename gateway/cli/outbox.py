@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from gateway.cli.context import console, run
+from gateway.cli.context import console, require_known, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
 from gateway.errors import BadInput
 from gateway.operators.messages import deliver_again, deliveries
@@ -50,6 +50,7 @@ def retry(
         raise BadInput("no message is named: name those to deliver again, or give --dead for all that were given up")
 
     async def work(runtime: Runtime) -> None:
+        await require_known(runtime.database, MESSAGES.c.message_id, ids, "message")
         console.print(f"{await deliver_again(runtime.database, ids or None)} deliveries are due now")
 
     run(work)

@@ -7,7 +7,7 @@ import typer
 from rich.markup import escape
 
 from gateway.billing.metering.forwarder import USAGE
-from gateway.cli.context import console, run
+from gateway.cli.context import console, require_known, run
 from gateway.cli.listing import AsJson, Limit, Row, show_rows
 from gateway.db.database import Database
 from gateway.errors import BadInput
@@ -61,6 +61,7 @@ def retry(
 
 async def _retry(runtime: Runtime, ids: list[str] | None) -> int:
     """Send refused usage here and say what became of each."""
+    await require_known(runtime.database, USAGE.c.id, ids, "report")
     sent = refused = 0
     async for rows in send_again(runtime, ids):
         show_rows(rows, _line, as_json=False, none="")

@@ -1,5 +1,7 @@
 """`gateway events`."""
 
+import re
+
 from harness.command import run
 from harness.gateway import make_world
 
@@ -23,5 +25,6 @@ def test_an_operator_applies_a_failed_event_again(tmp_path, sqlite_url):
 
 
 def test_an_unknown_event_is_said_to_be_unknown(tmp_path, sqlite_url):
-    result = run("events", "show", "evt_none", cwd=tmp_path, DATABASE_URL=sqlite_url)
-    assert (result.returncode, "no event evt_none" in result.stdout) == (1, True)
+    for words in (("events", "show"), ("events", "retry"), ("events", "replay"), ("outbox", "retry")):
+        result = run(*words, "evt_none", cwd=tmp_path, DATABASE_URL=sqlite_url)
+        assert (result.returncode, re.search("no (event|message) evt_none", result.stdout) is None) == (1, False)

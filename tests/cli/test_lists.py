@@ -68,7 +68,9 @@ def test_usage_that_stripe_refused_is_sent_again_under_its_identifier(tmp_path, 
         stripe.answer("POST", METER_EVENTS, {})
         stripe.refuse("POST", METER_EVENTS, "no")
         environment = {"DATABASE_URL": sqlite_url, "STRIPE_API_BASE": stripe.url, "STRIPE_SECRET_KEY": "sk_test_x"}
-        first = run("usage", "retry", "good", "other", "unknown", cwd=tmp_path, **environment)
+        mistyped = run("usage", "retry", "good", "unknown", cwd=tmp_path, **environment)
+        assert (mistyped.returncode, "there is no report unknown; nothing was done" in mistyped.stdout) == (1, True)
+        first = run("usage", "retry", "good", "other", cwd=tmp_path, **environment)
         assert (first.returncode, "1 reports, 0 of them refused again" in first.stdout) == (0, True)
         assert [call[2]["identifier"] for call in stripe.calls] == ["good"]
         assert stripe.keys == [f"usage-{sha256(b'good').hexdigest()[:32]}-2"]  # not that of the try that was refused

@@ -21,10 +21,10 @@ SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLwSw"
 
 
 class Receiver:
-    """Awaits `answer()` before it says 200 and the `rest`. `all_taken` is set when it has accepted `count` messages."""
+    """Awaits `answer()`, then says `status` and `rest`. `all_taken` is set when it has accepted `count` messages."""
 
-    def __init__(self, answer, count, rest=b"Content-Length: 0\r\n"):
-        self.answer, self.count, self.rest, self.cookies = answer, count, rest, []
+    def __init__(self, answer, count, rest=b"Content-Length: 0\r\n", status=b"200 OK"):
+        self.answer, self.count, self.rest, self.status, self.cookies = answer, count, rest, status, []
         self.taken, self.all_taken, self.connections = [], asyncio.Event(), []
 
     async def serve(self, reader, writer):
@@ -37,7 +37,7 @@ class Receiver:
                 await self.answer()
                 self.taken.append(headers["webhook-id"])
                 self.cookies += [headers["cookie"]] if "cookie" in headers else []
-                writer.write(b"HTTP/1.1 200 OK\r\n%b\r\n" % self.rest)
+                writer.write(b"HTTP/1.1 %b\r\n%b\r\n" % (self.status, self.rest))
                 if len(self.taken) == self.count:
                     self.all_taken.set()
 
@@ -154,6 +154,15 @@ async def test_of_an_answer_the_status_counts_and_nothing_else_is_kept(sqlite_ur
         read = partial(database.read, lambda connection: connection.execute(query).scalars().all())
         await eventually_async(read, [0, 1])
     assert receiver.cookies == []
+
+
+async def test_a_redirect_to_no_host_is_a_failed_try_like_any_other(sqlite_url):
+    nowhere = b"Location: http://xn--a/\r\nContent-Length: 0\r\n"
+    receiver = Receiver(lambda: asyncio.sleep(0), 1, nowhere, b"302 Found")
+    async with delivering(sqlite_url, receiver) as database:
+        query = sa.select(DELIVERIES.c.status, DELIVERIES.c.attempts, DELIVERIES.c.last_error)
+        read = partial(database.read, lambda connection: tuple(connection.execute(query).one()))
+        await eventually_async(read, ("pending", 1, "InvalidCodepoint"))
 
 
 async def test_a_message_that_cannot_be_delivered_holds_nobody_up_who_is_no_customer(sqlite_url):

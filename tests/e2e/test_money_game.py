@@ -8,7 +8,7 @@ After every step the gateway's answers are held against a judge that knows Strip
 In `make test` it is played for a minute on each database with rests between its steps, so that it takes a fraction of a
 processor. `GAME_SECONDS` is how long it is played without a rest, `GAME_SEED` where its dice start; it is printed.
 Nine games are played by users, the next nine by organisations of two members. Each begins with another purchase, or
-with the one that `GAME_OPENING` names by its place, and with another of eleven gambits; what follows is drawn.
+with the one that `GAME_OPENING` names by its place, and with another of thirteen gambits; what follows is drawn.
 """
 
 import os
@@ -16,6 +16,7 @@ import random
 import runpy
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from typing import Any
@@ -63,19 +64,6 @@ OPENINGS = (
     "nothing",
     "trial",
 )
-GAMBITS = (
-    "get back",
-    "go back and forth",
-    "do not pay",
-    "be free",
-    "two tabs",
-    "twice",
-    "pause for a year",
-    "pause for seats",
-    "years",
-    "wait",
-    "none",
-)
 
 
 class Game(Changes):
@@ -113,30 +101,11 @@ class Game(Changes):
             self.shop.world.stripe("DELETE", f"/v1/subscriptions/{bought['id']}")
             self._sell(opening, default_payment_method=bought["default_payment_method"], mode=mode)
         self.has_what_was_paid_and_kept()
-        self._play_gambit(gambit)
+        GAMBITS[gambit](self)
 
-    def _play_gambit(self, gambit: str) -> None:
-        """Do first what a dishonest buyer would, of what was just bought."""
-        match gambit:
-            case "get back":
-                self.spend_and_get_it_back(share=2)
-            case "go back and forth":
-                self.flip(prices=["free", "month", "year"])
-            case "do not pay" | "be free":
-                self.do_not_pay_and_change(price="pro" if gambit == "do not pay" else "free", whole=True)
-            case "two tabs":
-                self.change_in_two_tabs(plans=["pro", "year", "month", "free", "taster"], other=None, quote=True)
-            case "twice":
-                self.buy_twice_at_once(other="pro")
-            case "pause for a year":
-                self.pause(days=45, renewals=2, resume=False, at_stripe=("year", 1, "always_invoice"))
-            case "pause for seats":
-                self.buyer.wait(DAY)
-                self.pause(days=None, renewals=1, resume=False, at_stripe=("month", 3, "create_prorations"))
-            case "years":
-                self.get_everything_back(cancel=True)
-            case "wait":
-                self.months_pass(months=2)
+    def pause_for_seats(self) -> None:
+        self.buyer.wait(DAY)
+        self.pause(days=None, renewals=1, resume=False, at_stripe=("month", 3, "create_prorations"))
 
     def _sell(self, price: str, *, mode: str, **given: Any) -> None:
         params = {"customer": self.buyer.customer(), "items[0][price]": self.shop.ids[price], **given}
@@ -262,6 +231,7 @@ class Game(Changes):
             self._check_access(seen, theirs[seen["id"]], found, now)
         self.check_seats(found, account, theirs, now)
         self._check_customer(theirs.values())
+        self.check_credited()
         self._check_usage(theirs.values())
 
     def _check_access(self, seen: dict[str, Any], theirs: dict[str, Any], found: Book, now: int) -> None:
@@ -348,10 +318,32 @@ class Game(Changes):
                 self.shop.world.stripe("DELETE", f"/v1/subscriptions/{subscription['id']}")
 
 
+GAMBITS: dict[str, Callable[[Game], None]] = {
+    "get back": lambda game: game.spend_and_get_it_back(share=2),
+    "go back and forth": lambda game: game.flip(prices=["free", "month", "year"]),
+    "do not pay": lambda game: game.do_not_pay_and_change(price="pro", whole=True),
+    "be free": lambda game: game.do_not_pay_and_change(price="free", whole=True),
+    "two tabs": lambda game: game.change_in_two_tabs(
+        plans=["pro", "year", "month", "free", "taster"], other=None, quote=True
+    ),
+    "twice": lambda game: game.buy_twice_at_once(other="pro"),
+    "pause for a year": lambda game: game.pause(
+        days=45, renewals=2, resume=False, at_stripe=("year", 1, "always_invoice")
+    ),
+    "pause for seats": lambda game: game.pause_for_seats(),
+    "years": lambda game: game.get_everything_back(cancel=True),
+    "wait": lambda game: game.months_pass(months=2),
+    "none": lambda _: None,
+    "a part back": lambda game: game.get_a_part_back(share=2, prices=["free"]),
+    "a part of both back": lambda game: game.get_a_part_back(share=3, prices=["year", "month", "free"]),
+}
+"""What a dishonest buyer does first, of what was just bought."""
+
+
 def _beginning(number: int) -> tuple[str, str]:
     """The purchase with which a game begins, and what the buyer does with it first."""
     opening = int(os.environ.get("GAME_OPENING", number))
-    return OPENINGS[opening % len(OPENINGS)], GAMBITS[number % len(GAMBITS)]
+    return OPENINGS[opening % len(OPENINGS)], list(GAMBITS)[number % len(GAMBITS)]
 
 
 def test_bounds_of_a_debt_stand_in_order_where_more_credits_leave_less():

@@ -27,6 +27,16 @@ plan = st.sampled_from(PLANS)
 class Changes(Twins):
     """The rules about what is changed."""
 
+    @rule(share=st.sampled_from([3, 2]), prices=st.lists(plan, min_size=1, max_size=3))
+    def get_a_part_back(self, share: int, prices: list[str]) -> None:
+        """Have a part of a payment back, and turn the rest of the time into balance by changes."""
+        self.has_what_was_paid_and_kept()
+        for price in prices:
+            self.seller_refunds(share=share)
+            self.buyer.settle()  # what went back a moment ago the gateway knows when it is told
+            self.change(price=price, quantity=None, quote=False)
+            self.check_credited()
+
     @rule(price=plan, quantity=st.sampled_from([None, 1, 2]), quote=st.booleans())
     def change(self, price: str, quantity: int | None, quote: bool) -> None:
         for subscription in self.buyer.live():

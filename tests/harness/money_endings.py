@@ -190,6 +190,8 @@ class Endings(Seller):
     def _seats(self, found: Book, its: dict[str, Any], now: int) -> int | None:
         if self._paused_here(its["id"]) or found.is_withheld(its["id"], now):
             return found.units_at(its["id"], now)
+        if found.went_back(its["id"], now):
+            return 0
         plans = [item for item in its["items"]["data"] if SOLD[self._name(item["price"]["id"])]["product"] == "plan"]
         return sum(item["quantity"] for item in plans)
 

@@ -48,6 +48,7 @@ class Book:
         billed: those of all that was paid, whether or not it was kept.
         units: how many of a plan were paid for and kept in a stretch, by subscription, with the place of the invoice.
         withheld: the stretches that a pause of the customer's has kept from being billed, with their invoice's place.
+        returned: the stretches of a plan whose payment went back in full.
         due: when the oldest invoice that is not paid was due, by subscription.
         slack: by how many credits a ledger that rounds each line may differ.
     """
@@ -58,6 +59,7 @@ class Book:
     billed: defaultdict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     units: defaultdict[str, list[tuple[int, int, Order, int]]] = field(default_factory=lambda: defaultdict(list))
     withheld: defaultdict[str, list[tuple[int, int, Order]]] = field(default_factory=lambda: defaultdict(list))
+    returned: defaultdict[str, list[tuple[int, int]]] = field(default_factory=lambda: defaultdict(list))
     due: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -82,6 +84,12 @@ class Book:
         """How many of a plan were paid for at a moment; None where it is near an edge, or nothing was."""
         found = [each for each in self.units[subscription] if each[0] <= now - margin and now + margin < each[1]]
         return sum(each[3] for each in found) if found else None
+
+    def went_back(self, subscription: str, now: int, margin: int = 120) -> bool:
+        """Whether what was paid for a plan's moment, and what is around it, went back, and nothing else was paid."""
+        if any(first - margin <= now < last + margin for first, last, _, _ in self.units[subscription]):
+            return False
+        return any(first <= now - margin and now + margin < last for first, last in self.returned[subscription])
 
     def is_withheld(self, subscription: str, now: int) -> bool:
         """Whether a moment was billed in a pause of the customer's, and no longer ago than what was paid for it."""
@@ -149,7 +157,7 @@ def _let_pass(
     if is_gift(invoice, owner):
         found.given[owner] += stretches
     elif is_withheld(invoice, owner):
-        found.withheld[owner] += [(*each, _order(invoice)) for each in stretches]
+        found.withheld[owner] += [(*each, place_of(invoice)) for each in stretches]
 
 
 def _read_lines(
@@ -178,8 +186,8 @@ def _paid_by_what_is_gone(invoices: list[Json], gone: dict[str, int]) -> set[str
     """Return the invoices that cost nothing because of unused time whose payment went back in full."""
     lost = {each["id"] for each in invoices if 0 < each["total"] <= gone[each["id"]]}
     found: set[str] = set()
-    for invoice in sorted(invoices, key=_order):
-        given = [line for line in invoice["lines"]["data"] if _is_credit(line)]
+    for invoice in sorted(invoices, key=place_of):
+        given = [line for line in invoice["lines"]["data"] if is_credit(line)]
         if invoice["total"] <= 0 and given and all(_sources(each, invoice, invoices) <= lost for each in given):
             found.add(invoice["id"])
             lost.add(invoice["id"])
@@ -194,10 +202,10 @@ def _sources(given: Json, later: Json, invoices: list[Json]) -> set[str]:
         for invoice in invoices
         for line in invoice["lines"]["data"]
         if (
-            line["id"] in _credited(given)
-            if _credited(given)
-            else _order(invoice) < _order(later)
-            and not _is_credit(line)
+            line["id"] in credited_lines(given)
+            if credited_lines(given)
+            else place_of(invoice) < place_of(later)
+            and not is_credit(line)
             and _details(line).get("subscription_item") == its
             and line["period"]["start"] < last
             and first < line["period"]["end"]
@@ -216,7 +224,7 @@ def _share_gone(invoice: Json, gone: dict[str, int]) -> Fraction:
 
 def _read_item(found: Book, lines: list[tuple[Json, Json]], gone: dict[str, int], prices: dict[str, Json]) -> None:
     kept: Counter[str] = Counter()
-    orders = {line["id"]: _order(invoice) for invoice, line in lines}
+    orders = {line["id"]: place_of(invoice) for invoice, line in lines}
     for first, last, line in _pieces([each for each in lines if _share_gone(each[0], gone) < 1]):
         kept[line["id"]] += last - first
         its = _details(line)["subscription"]
@@ -226,7 +234,9 @@ def _read_item(found: Book, lines: list[tuple[Json, Json]], gone: dict[str, int]
     for invoice, line in lines:
         price = prices[line["pricing"]["price_details"]["price"]]
         found.billed[_details(line)["subscription"]].append((line["period"]["start"], line["period"]["end"]))
-        if not _is_credit(line) and price["credits"]:
+        if not is_credit(line) and price["product"] == "plan" and _share_gone(invoice, gone) == 1:
+            found.returned[_details(line)["subscription"]].append((line["period"]["start"], line["period"]["end"]))
+        if not is_credit(line) and price["credits"]:
             length = line["period"]["end"] - line["period"]["start"]
             least, most = (
                 _credits(price, line, length, kept[line["id"]], max(period, length), _share_gone(invoice, gone))
@@ -248,13 +258,13 @@ def _pieces(lines: list[tuple[Json, Json]]) -> Iterable[tuple[int, int, Json]]:
     edges = sorted({moment for _, line in lines for moment in (line["period"]["start"], line["period"]["end"])})
     for first, last in pairwise(edges):
         covering = [
-            (line["period"]["start"], _order(invoice), line)
+            (line["period"]["start"], place_of(invoice), line)
             for invoice, line in lines
-            if not _is_credit(line)
+            if not is_credit(line)
             and line["period"]["start"] <= first
             and last <= line["period"]["end"]
             and not any(
-                _returns(later, given, invoice, line, first, last) for later, given in lines if _is_credit(given)
+                _returns(later, given, invoice, line, first, last) for later, given in lines if is_credit(given)
             )
         ]
         if covering:
@@ -266,27 +276,35 @@ def _details(line: Json) -> Json:
     return details
 
 
-def _credited(line: Json) -> list[str]:
+def item_of(line: Json) -> str | None:
+    """The item of a subscription that a line is about."""
+    found: str | None = _details(line).get("subscription_item")
+    return found
+
+
+def credited_lines(line: Json) -> list[str]:
+    """The lines whose time a line names as given back."""
     credited = (_details(line).get("proration_details") or {}).get("credited_items") or {}
     found: list[str] = credited.get("invoice_line_items") or []
     return found
 
 
-def _is_credit(line: Json) -> bool:
-    return bool(line["amount"] < 0 or _credited(line) or line["description"].startswith("Unused time"))
+def is_credit(line: Json) -> bool:
+    """Whether a line gives unused time back."""
+    return bool(line["amount"] < 0 or credited_lines(line) or line["description"].startswith("Unused time"))
 
 
-def _order(invoice: Json) -> Order:
-    """Times may be equal; a customer's invoices are numbered one after the other."""
+def place_of(invoice: Json) -> Order:
+    """The place of an invoice. Times may be equal; a customer's invoices are numbered one after the other."""
     return invoice["created"], int(invoice["number"].rpartition("-")[2])
 
 
 def _returns(later: Json, given: Json, invoice: Json, line: Json, first: int, last: int) -> bool:
     within = given["period"]["start"] <= first and last <= given["period"]["end"]
-    if _credited(given):
-        return within and line["id"] in _credited(given)
+    if credited_lines(given):
+        return within and line["id"] in credited_lines(given)
     same = given["pricing"]["price_details"]["price"] == line["pricing"]["price_details"]["price"]
-    return within and same and _order(invoice) < _order(later)
+    return within and same and place_of(invoice) < place_of(later)
 
 
 class Wallet:
@@ -307,7 +325,7 @@ class Wallet:
     def spend(self, amount: int, lots: dict[str, Lot], now: int) -> None:
         """Take an amount that the gateway has given; the last lot is overdrawn by what a bound lacks."""
         left, last = Fraction(amount), None
-        for last in self._order(lots, now):
+        for last in self.place_of(lots, now):
             part = min(left, max(Fraction(0), self._left(last, lots)))
             self.spent[last] += part
             left -= part
@@ -320,10 +338,10 @@ class Wallet:
             back = min(amount, max(Fraction(0), self._left(debtor, lots)))
             self._carry(creditor, debtor, -back)
         for debtor in lots:
-            for creditor in self._order(lots, now):
+            for creditor in self.place_of(lots, now):
                 owed = -self._left(debtor, lots)
                 self._carry(creditor, debtor, min(max(Fraction(0), owed), max(Fraction(0), self._left(creditor, lots))))
-        live = set(self._order(lots, now))
+        live = set(self.place_of(lots, now))
         return sum(
             (left if each in live else min(Fraction(0), left) for each in lots for left in [self._left(each, lots)]),
             Fraction(0),
@@ -338,7 +356,7 @@ class Wallet:
         return getattr(lots[lot], self.bound) - self.spent[lot] if lot in lots else Fraction(0)
 
     @staticmethod
-    def _order(lots: dict[str, Lot], now: int) -> list[str]:
+    def place_of(lots: dict[str, Lot], now: int) -> list[str]:
         """Return the lots that have not run out, in the order in which they are spent."""
         live = [each for each, lot in lots.items() if lot.ends is None or now < lot.ends]
         return sorted(live, key=lambda each: (lots[each].ends is None, lots[each].ends or 0, lots[each].paid_at, each))

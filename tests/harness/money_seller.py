@@ -7,6 +7,7 @@ from typing import Any
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
+from harness.money_kept import overpaid
 from harness.money_model import Book, Judge, Lot, book
 from harness.money_shop import CREDIT, GIVE, LINK, REFUND, UPDATE, VIEWER, Buyer, Shop
 
@@ -27,6 +28,7 @@ class Seller(RuleBasedStateMachine):
         ended_now: subscriptions that the buyer has ended at once.
         lives: of items that were billed by use and are gone.
         let_go: the buyer's customers that are not any more.
+        judged: the invoices that were held against what was kept when they were made.
     """
 
     shop: Shop
@@ -43,6 +45,7 @@ class Seller(RuleBasedStateMachine):
         self.reported: dict[str, int] = {}
         self.ended_now: set[str] = set()
         self.lives: list[dict[str, Any]] = []
+        self.judged: set[str] = set()
 
     def _read_book(self) -> Book:
         invoices, packs, gone = self.buyer.bills()
@@ -66,6 +69,16 @@ class Seller(RuleBasedStateMachine):
         accounts = self.shop.world.rows("credit_account", customer_id=account["id"])
         assert sum(each["amount"] for each in entries) == sum(each["balance"] for each in accounts)
         return self._read_book(), account["credits"]["balance"]
+
+    def check_credited(self) -> None:
+        """Hold what new changes have left in the balance; what goes back later is the seller's to take away."""
+        bills, _, gone = self.buyer.bills() if self.buyer.customer() else ([], [], {})
+        beyond = overpaid(bills, gone)
+        for bill in bills:
+            if bill["id"] not in self.judged and bill["status"] == "paid":
+                self.judged.add(bill["id"])
+                more = beyond[bill["id"]] if bill["billing_reason"] == "subscription_update" else 0
+                assert more <= len(bill["lines"]["data"]), f"{float(more)} more in the balance than was kept"
 
     @rule(share=st.sampled_from([3, 2, 2, 1, 1]))
     def seller_refunds(self, share: int) -> None:

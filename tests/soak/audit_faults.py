@@ -360,17 +360,6 @@ PARTS = (
     ),
     Fault(
         "31",
-        "unused time is credited in full, of which a part was paid back",
-        (
-            (
-                f"{SUBSCRIPTIONS}/at_stripe.py",
-                "check(overcredited(overdrawn(invoice, paid), disputed=lacking(invoice, disputed)))",
-                "...",
-            ),
-        ),
-    ),
-    Fault(
-        "31",
         "a dispute lost but for a cent keeps all of the time",
         ((f"{SUBSCRIPTIONS}/payments.py", "kept = _shortened(kept, disputed)", "..."),),
     ),

@@ -253,6 +253,18 @@ FAULTS = (
         (("billing/credits/spending.py", "if account.balance - held <", "if account.balance <"),),
     ),
     Fault(
+        "31",
+        "unused time is credited in full, of which a part was paid back",
+        0,
+        (
+            (
+                "billing/subscriptions/at_stripe.py",
+                "check(overcredited(overdrawn(invoice, paid), disputed=lacking(invoice, disputed)))",
+                "...",
+            ),
+        ),
+    ),
+    Fault(
         "counted at once",
         "uses of one customer's do not wait for each other",
         0,

@@ -130,6 +130,10 @@ class Notifications:
         finally:
             subscription.close()
 
+    def waiting(self, topic: str) -> int:
+        """Return how many are subscribed to a topic."""
+        return len(self._waiting.get(topic, ()))
+
     async def run(self, database: Database) -> None:
         """Hear the other processes, until cancelled or interrupted. After a gap everybody looks again.
 

@@ -217,6 +217,13 @@ class ServiceVariables(BaseSettings):
         validation_alias=renamed("GATEWAY_WEBSOCKET_SECONDS"),
         description="How long a WebSocket or event stream lasts at most, in seconds; clients then connect again.",
     )
+    event_stream_ping_seconds: float = Field(
+        12,
+        gt=0,
+        le=60,
+        validation_alias="GATEWAY_EVENT_STREAM_PING_SECONDS",
+        description="After how many quiet seconds an event stream gets a comment, so that no proxy takes it for dead.",
+    )
     websocket_init_seconds: float = Field(
         10,
         gt=0,

@@ -47,6 +47,6 @@ async def waiters(database: Database, lock: str, count: int = 1) -> None:
     """Wait until so many wait for a user lock, which the test holds."""
 
     async def waiting() -> int:
-        return len(database.on_commit._waiting.get(f"lock:{lock}", ()))
+        return database.on_commit.waiting(f"lock:{lock}")
 
     await eventually_async(waiting, count)

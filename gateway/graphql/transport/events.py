@@ -23,9 +23,6 @@ from gateway.graphql.transport.negotiation import COMPLETE_EVENT, EVENTS, next_e
 from gateway.graphql.transport.subscriptions import Caller, OperationRunner
 from gateway.http.request import Request
 
-PING_SECONDS: Final = 12.0
-"""How often something is sent, so that no proxy takes a quiet connection for a dead one (they wait 60 seconds)."""
-
 _PING: Final = b":\n\n"
 _HEADERS: Final = [
     (b"content-type", f"{EVENTS}; charset=utf-8".encode()),
@@ -41,12 +38,17 @@ class EventStreams:
         connections: counts them, with the WebSockets.
         authenticator: proves who calls.
         runner: runs the operation.
+        ping_seconds: how often something is sent, so that no proxy takes a quiet connection for a dead one (most wait
+            60 seconds).
     """
 
-    def __init__(self, connections: LiveConnections, authenticator: Authenticator, runner: OperationRunner) -> None:
+    def __init__(
+        self, connections: LiveConnections, authenticator: Authenticator, runner: OperationRunner, ping_seconds: float
+    ) -> None:
         self._connections = connections
         self._authenticator = authenticator
         self._runner = runner
+        self._ping_seconds = ping_seconds
 
     async def serve(
         self, request: Request, asked: GraphQLRequest, prepared: Prepared, receive: Receive, send: Send
@@ -85,7 +87,7 @@ class EventStreams:
                 await _write(send, next_event(orjson.dumps(payload if kind == "next" else {"errors": payload})))
 
         running = asyncio.create_task(self._runner.run(prepared, asked, caller, send_event))
-        beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(_ping(send))]
+        beside = [asyncio.create_task(_gone(receive)), asyncio.create_task(_ping(send, self._ping_seconds))]
         try:
             await asyncio.wait([running, *beside], timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -121,8 +123,8 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _ping(send: Send) -> None:
+async def _ping(send: Send, every_seconds: float) -> None:
     """Send a comment now and then."""
     while True:
-        await asyncio.sleep(PING_SECONDS)
+        await asyncio.sleep(every_seconds)
         await _write(send, _PING)

@@ -78,7 +78,7 @@ class GraphQL:
         self._documents = Documents(schema, persisted, introspection=settings.graphiql)
         self._engine = Engine(schema, compiled=settings.compiled_execution, suggestions=settings.graphiql)
         runner, connections = OperationRunner(services, self._engine), LiveConnections(settings)
-        self._events = EventStreams(connections, authenticator, runner)
+        self._events = EventStreams(connections, authenticator, runner, settings.event_stream_ping_seconds)
         self._websocket = WebSocketEndpoint(services, authenticator, self._documents, runner, connections)
 
     def static_routes(self) -> list[BaseRoute]:

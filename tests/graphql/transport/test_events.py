@@ -11,7 +11,6 @@ import pytest
 from websockets.exceptions import InvalidStatus
 
 from gateway.app import create_app
-from gateway.graphql.transport import events
 from gateway.http.server import HardenedHttpProtocol
 from harness.checkout import opened, pay
 from harness.gateway import SERVICE, listening, serve
@@ -167,10 +166,10 @@ def test_those_who_wait_for_the_providers_keys_have_their_places_already(shop):
             assert status(provider.sign()) == 200, "who is refused frees the place"
 
 
-def test_what_is_quiet_is_kept_open_by_comments(shop, monkeypatch):
+def test_what_is_quiet_is_kept_open_by_comments(shop):
     """For proxies, and for our own server: an answer that goes on is not one that never came."""
-    monkeypatch.setattr(events, "PING_SECONDS", 0.1)
-    with sibling(shop, {"http": Impatient}) as there, streamed(there, VIEWER, headers=shop.token("quiet")) as stream:
+    impatient = sibling(shop, {"http": Impatient}, event_stream_ping_seconds=0.1)
+    with impatient as there, streamed(there, VIEWER, headers=shop.token("quiet")) as stream:
         lines = stream.response.iter_lines()
         since, pings = time.monotonic(), 0
         while time.monotonic() < since + 3 * Impatient.answer_seconds:
@@ -178,13 +177,13 @@ def test_what_is_quiet_is_kept_open_by_comments(shop, monkeypatch):
         assert pings >= 8
 
 
-def test_who_does_not_read_is_waited_for_and_then_cut_off(shop, monkeypatch):
+def test_who_does_not_read_is_waited_for_and_then_cut_off(shop):
     """Nothing is made while what was made waits to be read: no more than the connection's own buffers are full."""
-    monkeypatch.setattr(events, "PING_SECONDS", 0)  # as fast as they are read
+    busy = shop.settings.model_copy(update={"event_stream_ping_seconds": 0})  # as fast as they are read
     listener, url = listening()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)  # of every connection to it
     host, port = url.removeprefix("http://").split(":")
-    with serve(create_app(shop.settings), listener, http=Impatient), socket.socket() as deaf:
+    with serve(create_app(busy), listener, http=Impatient), socket.socket() as deaf:
         deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         deaf.settimeout(10)
         deaf.connect((host, int(port)))

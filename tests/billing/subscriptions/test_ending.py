@@ -12,7 +12,7 @@ from gateway.errors import NotFound
 from gateway.models.metering import UsageRecord
 from gateway.models.mirrored import Customer, Invoice
 from harness.rejected import codes
-from harness.rows import invoice, line
+from harness.rows import charge, dispute, invoice, line
 from harness.scripted_subscription import (
     ADA,
     ENDING,
@@ -217,6 +217,26 @@ async def test_what_a_pause_that_is_over_has_left_unpaid_is_billed_or_not_credit
     becomes(scripted, monthly(**SHORT_PAUSE), method=method)
     await asked(service(prorate_cancellations=True).endings)
     assert changed(scripted) == [(method, SUB, parameters)]
+
+
+WENT_BACK = {
+    "all is kept": ([], "true"),
+    "a part went back": ([charge("ch_1", 1, invoice_id="in_0")], "false"),
+    "of what is over": ([charge("ch_1", 900, invoice_id="in_old")], "true"),
+    "a payment is disputed": ([charge("ch_1", invoice_id="in_0"), dispute("dp_1", "ch_1", 1, "under_review")], "false"),
+}
+
+
+@pytest.mark.parametrize(("rows", "prorate"), WENT_BACK.values(), ids=WENT_BACK)
+async def test_an_end_at_once_credits_nothing_where_anything_of_the_present_went_back(
+    service, scripted, fill, rows, prorate
+):
+    old = line(-30, 0, subscription_item="si_1") | {"id": "il_old", "period_start": STARTED - 60, "period_end": STARTED}
+    past = invoice("in_old", old, created=datetime.fromtimestamp(STARTED - 60, UTC))
+    await fill(billed("in_0", "paid"), past, *rows)
+    becomes(scripted, monthly(), method="DELETE")
+    await service(prorate_cancellations=True).endings.cancel(ADA, "sub_1", Cancellation(now=True), None)
+    assert changed(scripted) == [("DELETE", SUB, {"invoice_now": "true", "prorate": prorate})]
 
 
 @pytest.mark.parametrize("planned", [False, True])

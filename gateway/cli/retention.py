@@ -49,7 +49,10 @@ def erase(
 
 async def _erase(runtime: Runtime, *, external_id: str, dry_run: bool, yes: bool) -> None:
     person = await runtime.database.read(partial(find, who=[external_id]))
-    _show("would be erased", await preview(runtime.database, person))
+    counts = await preview(runtime.database, person)
+    if not person.customers and not any(counts.values()):
+        raise BadInput(f"nobody here has the id {external_id}: it is mistyped, or all of it is erased already")
+    _show("would be erased", counts)
     _show("stays", STAYS)
     console.print(f"at Stripe: {_listed(person.customers) or 'no customer is known'} (deleted there, if there still)")
     if person.others:

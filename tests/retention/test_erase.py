@@ -170,6 +170,9 @@ def test_nothing_says_who_it_was_and_nothing_brings_it_back(tmp_path, database_u
         for who in ("user-ada", guest):
             done = run("erase", who, "--yes", cwd=tmp_path, **environment)
             assert done.returncode == 0, done.stdout
+        again = run("erase", "user-ada", "--yes", cwd=tmp_path, **environment)
+        assert again.returncode == 1
+        assert "nobody here has the id user-ada" in again.stdout
         quiet(world)
         look_again(world)  # the deletion itself has brought events
         waiting = {"outbox_message"} if world.rows("outbox_delivery", status="pending") else set()

@@ -30,7 +30,7 @@ from harness.databases import both_databases
 from harness.gateway import make_world
 from harness.money_changes import Changes, plan
 from harness.money_endings import HOW_REPORTED
-from harness.money_model import DAYS_UNTIL_DUE, Book, Judge, Lot
+from harness.money_model import DAYS_UNTIL_DUE, Book, Lot
 from harness.money_operators import TOKENS_OF_OPERATORS
 from harness.money_seller import OTHER_EMAILS
 from harness.money_shop import (
@@ -47,6 +47,7 @@ from harness.money_shop import (
     moment,
 )
 from harness.money_usage import check_billed, check_forwarded
+from harness.money_wallet import Judge
 from harness.pacing import Budget
 from harness.paths import ROOT
 

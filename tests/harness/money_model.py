@@ -7,8 +7,7 @@ fractions. Where a month's length is not said, the shortest and the longest one 
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import pairwise
 from typing import Any
@@ -141,7 +140,34 @@ def book(
         _read_lines(found, invoice, gone, prices, items)
     for lines in items.values():
         _read_item(found, lines, gone, prices)
+    _taken_again(found, [each for lines in items.values() for each in lines], prices)
     return found
+
+
+def _taken_again(found: Book, lines: list[tuple[Json, Json]], prices: dict[str, Json]) -> None:
+    """Let free time bring credits once: a plan excludes itself, so that what is taken again had ended before."""
+    free = [(invoice, line) for invoice, line in lines if line["id"] in found.lots and _is_free(line)]
+    for invoice, line in free:
+        price = prices[line["pricing"]["price_details"]["price"]]
+        first, last = line["period"]["start"], line["period"]["end"]
+        later = [
+            other["period"]["start"]
+            for at, other in free
+            if prices[other["pricing"]["price_details"]["price"]]["product"] == price["product"]
+            and _details(other)["subscription"] != _details(line)["subscription"]
+            and (first, place_of(invoice)) < (other["period"]["start"], place_of(at))
+        ]
+        if later and min(later) < last:
+            lot, shortest, longest = found.lots[line["id"]], last - first, last - first
+            if _details(line)["proration"]:
+                shortest, longest = (max(last - first, each) for each in sorted(PERIODS[price["interval"]]))
+            units = price["credits"] * line["quantity"] * (min(later) - first)
+            least, most = min(lot.least, Fraction(units, longest)), min(lot.most, Fraction(units, shortest))
+            found.lots[line["id"]] = replace(lot, least=least, most=most)
+
+
+def _is_free(line: Json) -> bool:
+    return bool(line["amount"] - sum(each["amount"] for each in line["discount_amounts"] or ()) <= 0)
 
 
 def _let_pass(
@@ -305,93 +331,3 @@ def _returns(later: Json, given: Json, invoice: Json, line: Json, first: int, la
         return within and line["id"] in credited_lines(given)
     same = given["pricing"]["price_details"]["price"] == line["pricing"]["price_details"]["price"]
     return within and same and place_of(invoice) < place_of(later)
-
-
-class Wallet:
-    """What is left of lots when credits are spent and taken back, in exact fractions.
-
-    What ends first is spent first. Lots from which more was spent than was kept are a debt, which lots with credits
-    carry once: what they have carried is spent.
-
-    Args:
-        bound: `least` or `most`.
-    """
-
-    def __init__(self, bound: str) -> None:
-        self.bound = bound
-        self.spent: defaultdict[str, Fraction] = defaultdict(Fraction)
-        self.carried: defaultdict[tuple[str, str], Fraction] = defaultdict(Fraction)
-
-    def spend(self, amount: int, lots: dict[str, Lot], now: int) -> None:
-        """Take an amount that the gateway has given; the last lot is overdrawn by what a bound lacks."""
-        left, last = Fraction(amount), None
-        for last in self.place_of(lots, now):
-            part = min(left, max(Fraction(0), self._left(last, lots)))
-            self.spent[last] += part
-            left -= part
-        if last is not None:
-            self.spent[last] += left
-
-    def balance(self, lots: dict[str, Lot], now: int) -> Fraction:
-        """Return the balance at a moment, after debts were settled."""
-        for (creditor, debtor), amount in list(self.carried.items()):
-            back = min(amount, max(Fraction(0), self._left(debtor, lots)))
-            self._carry(creditor, debtor, -back)
-        for debtor in lots:
-            for creditor in self.place_of(lots, now):
-                owed = -self._left(debtor, lots)
-                self._carry(creditor, debtor, min(max(Fraction(0), owed), max(Fraction(0), self._left(creditor, lots))))
-        live = set(self.place_of(lots, now))
-        return sum(
-            (left if each in live else min(Fraction(0), left) for each in lots for left in [self._left(each, lots)]),
-            Fraction(0),
-        )
-
-    def _carry(self, creditor: str, debtor: str, amount: Fraction) -> None:
-        self.carried[creditor, debtor] += amount
-        self.spent[creditor] += amount
-        self.spent[debtor] -= amount
-
-    def _left(self, lot: str, lots: dict[str, Lot]) -> Fraction:
-        return getattr(lots[lot], self.bound) - self.spent[lot] if lot in lots else Fraction(0)
-
-    @staticmethod
-    def place_of(lots: dict[str, Lot], now: int) -> list[str]:
-        """Return the lots that have not run out, in the order in which they are spent."""
-        live = [each for each, lot in lots.items() if lot.ends is None or now < lot.ends]
-        return sorted(live, key=lambda each: (lots[each].ends is None, lots[each].ends or 0, lots[each].paid_at, each))
-
-
-@dataclass
-class Judge:
-    """The balance that a ledger may show, with what was spent so far."""
-
-    wallets: tuple[Wallet, Wallet] = field(default_factory=lambda: (Wallet("least"), Wallet("most")))
-
-    def spend(self, amount: int, lots: dict[str, Lot], now: int) -> None:
-        """Note what was spent."""
-        for wallet in self.wallets:
-            wallet.spend(amount, lots, now)
-
-    def balances(self, lots: dict[str, Lot], now: int) -> tuple[Fraction, Fraction]:
-        """Return the least and the most that the balance may be: near the end of a lot, with and without it.
-
-        Lots of more credits may leave less: what was spent of one is owed when its payment goes back, and what another
-        one kept for it has run out since.
-        """
-        if self.is_certain(lots, now):
-            either = [wallet.balance(lots, now) for wallet in self.wallets]
-            return min(either), max(either)
-        either = [
-            deepcopy(wallet).balance(lots, moment) for wallet in self.wallets for moment in (now, now - RENEWAL_GRACE)
-        ]
-        for wallet in self.wallets:  # a debt is paid by what has just begun, also if nobody looks again before its end
-            wallet.balance(lots, now)
-        return min(either), max(either)
-
-    @staticmethod
-    def is_certain(lots: dict[str, Lot], now: int) -> bool:
-        """Whether no lot is about to run out, or has just done so."""
-        return not any(
-            lot.ends is not None and lot.ends - 60 <= now <= lot.ends + RENEWAL_GRACE for lot in lots.values()
-        )

@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from harness.money_kept import overpaid
-from harness.money_model import Book, Judge, Lot, book
+from harness.money_model import Book, Lot, book
 from harness.money_shop import CREDIT, GIVE, LINK, REFUND, UPDATE, VIEWER, Buyer, Shop
+from harness.money_wallet import Judge
 
 OTHER_EMAILS = ("moved@example.com", "linked@example.com")
 

@@ -62,6 +62,9 @@ def of_invoices(
         # what went back takes no time from what was paid before it, and gives none of it back
         kept = timeline.kept(line for name, lines in timed.items() if name not in lost for line in lines)
         found = {name: replace(each, seconds=0) for name, each in found.items()} | kept
+    for line, until in _taken_again(invoices, timed, subscriptions):
+        if each := found.get(line.id):
+            found[line.id] = replace(each, seconds=min(each.seconds, max(0, until - line.covers[0])))
     return [
         (
             *_once(row, rules),
@@ -73,6 +76,36 @@ def of_invoices(
         )
         for row in invoices
     ]
+
+
+def is_free(line: Mapping[str, Any]) -> bool:
+    """Return whether a mirrored line gives time for nothing: of a free price, by a coupon, or of a trial."""
+    costs = line["amount"] - (line.get("discount") or 0)
+    return bool(costs <= 0 and line["period_start"] < line["period_end"] and not gives_back(line))
+
+
+def _taken_again(
+    invoices: Sequence[Any], timed: Mapping[str, Sequence[CreditLine]], subscriptions: Mapping[str, Any]
+) -> Iterable[tuple[CreditLine, int]]:
+    """Yield the free time of ended subscriptions that their customer has taken again, each with when.
+
+    Who ends a plan that costs nothing and takes it again in the same period would have its credits each time.
+    """
+    free = [(row, line) for row in invoices for line in timed[row["id"]] if line.free_of]
+    for row, line in free:
+        ended = (subscriptions.get(row["subscription_id"]) or {}).get("ended_at")
+        starts = [
+            other.covers[0]
+            for at, other in free
+            if other.free_of == line.free_of and at["customer_id"] == row["customer_id"]
+            if at["subscription_id"] != row["subscription_id"] and _place(other) > _place(line)
+        ]
+        if ended and starts:
+            yield line, max(min(starts), int(ended.timestamp()))
+
+
+def _place(line: CreditLine) -> tuple[int, Order, str]:
+    return line.covers[0], line.order, line.id
 
 
 def _is_timed(line: Mapping[str, Any], row: Any, rules: Mapping[str, CreditRule]) -> bool:
@@ -125,6 +158,7 @@ def _lines_of(
                 gives_back=back,
                 credited=frozenset(each for line in same for each in line.get("credited") or ()),
                 paid_at=int(paid_at(row).timestamp()),
+                free_of=(rule.price or {}).get("product_id", price) if all(map(is_free, same)) else "",
             )
         )
     return found

@@ -11,7 +11,7 @@ from gateway.billing import returns
 from gateway.billing.catalog.credit_kinds import kinds_in
 from gateway.billing.credits import for_life
 from gateway.billing.credits.for_life import OwnedLine
-from gateway.billing.credits.grants import Grant, moment, of_invoices, of_session, order, paid_at
+from gateway.billing.credits.grants import Grant, is_free, moment, of_invoices, of_session, order, paid_at
 from gateway.billing.credits.kinds import read_kinds, split, with_kind
 from gateway.billing.credits.prices import CreditRule, read_rules
 from gateway.db.queries import PreparedQuery, in_json_array, json_array
@@ -43,6 +43,7 @@ _LATER = _PAID.where(INVOICES.c.subscription_id == sa.bindparam("subscription"),
 _THAT_MEET = _LATER.where(
     sa.or_(INVOICES.c.created >= _FIRST, INVOICES.c.service_end >= _FIRST, INVOICES.c.service_end.is_(None))
 )
+_BESIDE = _PAID.where(INVOICES.c.customer_id == sa.bindparam("customer"), INVOICES.c.service_end > _FIRST)
 _SESSIONS = sa.select(*SESSIONS.c, returns.of_payment(SESSIONS.c.payment_intent_id).label("returned")).where(
     SESSIONS.c.mode == "payment",
     SESSIONS.c.invoice_id.is_(None),
@@ -147,8 +148,15 @@ def _of_kind(grants: Iterable[Grant], kind: str) -> tuple[Grant, ...]:
 
 
 def _invoices(connection: sa.Connection, ids: Collection[str]) -> Sequence[Any]:
-    """Return the paid invoices, and those of the same subscriptions whose time may meet theirs, in order."""
+    """Return the paid invoices, and those whose time may meet theirs, in order.
+
+    They are of the same subscriptions; beside free time, of the same customer.
+    """
     asked = connection.execute(_ASKED, {"ids": [*ids]}).mappings().all()
+    free = [row for row in asked if any(map(is_free, row["lines"]))]
+    for customer_id in {row["customer_id"] for row in free}:
+        its = {"customer": customer_id, "first": _begins([row for row in free if row["customer_id"] == customer_id])}
+        asked = [*asked, *connection.execute(_BESIDE, its).mappings()]
     found = {row["id"]: row for row in asked}
     for subscription_id in {row["subscription_id"] for row in asked} - {None}:
         found |= _that_meet(connection, [row for row in asked if row["subscription_id"] == subscription_id])

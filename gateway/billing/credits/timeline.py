@@ -46,6 +46,7 @@ class CreditLine(Line):
         interval: how long a full period of the price is; None where the price is not known.
         proration: whether it is for a part of a period.
         paid_at: when its invoice was paid, on Stripe's clock.
+        free_of: the product whose time it gives for nothing; empty where it costs something.
     """
 
     units: int
@@ -53,6 +54,7 @@ class CreditLine(Line):
     interval: Interval | None = None
     proration: bool = False
     paid_at: int = 0
+    free_of: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from gateway.mirror.effects import Written
 from gateway.models.credits import CreditLot
 from gateway.models.mirrored import Charge, CheckoutSession, Dispute, Invoice, InvoicePayment, Subscription
 from harness.databases import both_connections
-from harness.rows import at, charge, dispute, invoice, line, price, put
+from harness.rows import at, charge, dispute, invoice, line, price, put, subscription
 
 CHARGES, INVOICES = table_for(Charge), table_for(Invoice)
 DAYS = {"interval": "day", "interval_count": 30, "meta": {"credits": "100"}}
@@ -93,6 +93,45 @@ def test_a_line_that_brings_nothing_keeps_no_other_from_it(connection):
 def test_one_credit_is_granted(connection):
     put(connection, MONTH, invoice("in_1", line(-3, -3 + 0.3, 5, id="il_1", proration=True)))
     assert settled(connection) == [("grant", 1)]
+
+
+FREE = price("free", "pro", 0, **DAYS)
+AGAIN = {
+    "at once": ({}, {}, {"il_in_1": 90, "il_in_2": 0}),
+    "before the first has ended": ({"ended_at": at(3)}, {}, {"il_in_1": 80, "il_in_2": 0}),
+    "while the first goes on": ({"ended_at": None, "status": "active"}, {}, {"il_in_1": 0, "il_in_2": 0}),
+    "as the first has run out": ({"ended_at": at(27)}, {"days": 27}, {"il_in_1": 0, "il_in_2": 0}),
+    "by a coupon": ({}, {"amount": 900, "discount": 900}, {"il_in_1": 90, "il_in_2": 0}),
+    "for money": ({}, {"amount": 900, "discount": 899}, {"il_in_1": 0, "il_in_2": 0}),
+    "of another product": ({}, {"price": "other"}, {"il_in_1": 0, "il_in_2": 0}),
+    "by another customer": ({}, {"customer_id": "cus_2"}, {"il_in_1": 0, "il_in_2": 0}),
+}
+
+
+@pytest.mark.parametrize(("first", "second", "revoked"), AGAIN.values(), ids=AGAIN)
+def test_free_time_that_is_ended_and_taken_again_is_granted_once(connection, first, second, revoked):
+    put(connection, FREE, price("other", "else", 0, **DAYS), subscription("sub_2"))
+    put(connection, subscription(**{"status": "canceled", "ended_at": at(-1), **first}))
+    second = dict(second)
+    days, customer_id = second.pop("days", 0), second.pop("customer_id", "cus_1")
+    lines = {"price": "free", "subscription_item": "si_1"}, {"price": "free", "subscription_item": "si_2", **second}
+    bought = {"subscription_id": "sub_2", "customer_id": customer_id, "total": 0, "days": days}
+    put(connection, invoice("in_1", line(-3, 27, 0, id="il_in_1", **lines[0]), total=0))
+    settled(connection)
+    its = {"amount": 0, **lines[1]}
+    put(connection, invoice("in_2", line(days, days + 30, id="il_in_2", **its), **bought))
+    for ids in (("in_2",), ("in_1",)):
+        settled(connection, *ids)
+        assert {name: lot.revoked for name, lot in lots(connection).items()} == revoked
+
+
+def test_free_time_that_is_taken_again_gives_nothing_back_to_what_was_there_before_it(connection):
+    put(connection, MONTH, FREE, subscription(status="canceled", ended_at=at(1)), subscription("sub_2"), month())
+    put(connection, invoice("in_2", line(0, 30, 0, id="il_in_2", price="free"), total=0, days=0))
+    again = line(1, 31, 0, id="il_in_3", price="free", subscription_item="si_2")
+    put(connection, invoice("in_3", again, total=0, days=1, subscription_id="sub_2"))
+    settled(connection, "in_3")
+    assert {name: lot.revoked for name, lot in lots(connection).items()} == {"il_in_1": 90, "il_in_2": 97, "il_in_3": 0}
 
 
 def test_the_grace_of_a_renewal_is_given(connection):

@@ -1,6 +1,7 @@
 """`gateway serve`: the gateway alone, for production."""
 
 import os
+import signal
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import suppress
 from multiprocessing import get_context
@@ -108,8 +109,10 @@ def _check(host: str, port: int, wait_seconds: int) -> dict[str, str]:
 
 
 def _serve_one(config: uvicorn.Config, about: dict[str, str]) -> None:
-    """Serve in this process."""
+    """Serve in this process. A terminal that closes ends it in good order too, unless `nohup` has it ignored."""
     server = Server(config, about)
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_DFL:
+        signal.signal(signal.SIGHUP, server.handle_exit)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:

@@ -295,7 +295,7 @@ class ServiceVariables(BaseSettings):
         (),
         validation_alias="GATEWAY_SERVICE_TOKEN",
         description="Tokens of the application's own back end (at least 16 characters each), comma-separated for "
-        "rotation.",
+        "rotation. The audit log names each by the place that it has then (`service token 1`).",
     )
     outbound_endpoints: OutboundEndpoints = Field(
         (),

@@ -11,7 +11,8 @@ from gateway.auth.principal import Principal
 from gateway.billing.audit import Action, Attempt, AuditLog, Json
 from gateway.billing.customers import linking
 from gateway.billing.customers.addresses import bad_email
-from gateway.billing.customers.service import PATH, Customers
+from gateway.billing.customers.profile import PATH
+from gateway.billing.customers.service import Customers
 from gateway.billing.pagination import Order, Page, newest
 from gateway.billing.subscriptions.exclusion import customer_lock, owner_lock
 from gateway.billing.subscriptions.validation import check, refused

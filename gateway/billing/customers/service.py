@@ -9,14 +9,13 @@ from typing import Any
 import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import IntegrityError
-from sqlmodel import col
 
 from gateway.auth.principal import Principal
-from gateway.billing.customers import cards, linking
+from gateway.billing.customers import cards, linking, profile
 from gateway.billing.customers.linking import Ambiguous, Candidate, Proof
+from gateway.billing.customers.profile import PATH
 from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Problem, ProblemCode, Rejected
-from gateway.db.rows import first_row
 from gateway.db.tables import table_for
 from gateway.errors import BadInput, GatewayError, KeyReused, RateLimited, StripeFailure, StripeMissing
 from gateway.mirror.sync import Mirror
@@ -25,10 +24,9 @@ from gateway.models.mirrored import Customer
 from gateway.settings import Settings
 from gateway.stripe_api.client import Stripe, StripeResponse
 
-PATH = "/v1/customers"
 LEFTOVER_SECONDS = 600.0
 """Between two looks for leftovers; Stripe remembers a key for a day."""
-CLAIMS, CUSTOMERS = table_for(CustomerClaim), table_for(Customer)
+CUSTOMERS = table_for(Customer)
 _OF = sa.select(CUSTOMERS).where(CUSTOMERS.c.external_id == sa.bindparam("owner"), CUSTOMERS.c.deleted.is_(False))
 
 log = structlog.get_logger()
@@ -324,7 +322,8 @@ class Customers:
 
         Not of one that is taken from the user meanwhile: by its metadata it would be the user's again.
         """
-        if not any(await self._untold(principal, customer)):
+        email = self._address(principal)
+        if not any(await profile.untold(self._database, principal, customer, email)):
             return
         try:
             async with owner_lock(self._database, principal.subject or ""):
@@ -335,35 +334,12 @@ class Customers:
             log.warning("customer.not_told", customer=customer.id, error=str(error))
 
     async def _tell_stripe(self, principal: Principal, customer: Customer) -> None:
-        """Do the same for who holds the user's lock.
+        """Do the same for who holds the user's lock."""
+        await profile.tell(self._mirror, self._stripe, principal, customer, self._address(principal))
 
-        The database is what counts, so a failure is only logged; the next checkout, portal or change tries again.
-        """
-        changes, email = await self._untold(principal, customer)
-        if changes:
-            key = sha256(f"{customer.id} {customer.revision} {changes}".encode()).hexdigest()
-            try:
-                answer = await self._stripe.post(f"{PATH}/{customer.id}", idempotency_key=f"tell-{key}", **changes)
-                await self._mirror.store_answer(self._stripe, answer)
-            except StripeFailure as error:
-                log.warning("customer.not_told", customer=customer.id, error=str(error))
-                return
-        if email is not None:
-            this = sa.update(CLAIMS).where(CLAIMS.c.customer_id == customer.id).values(email=email)
-            await self._database.transaction(lambda connection: connection.execute(this).rowcount)
-
-    async def _untold(self, principal: Principal, customer: Customer) -> tuple[dict[str, Any], str | None]:
-        """Return what Stripe is not told yet, and the address that is to be written down as told."""
-        his = col(CustomerClaim.customer_id) == customer.id
-        claim = await self._database.read(lambda connection: first_row(connection, CustomerClaim, his))
-        known = claim.email if claim else None
-        email = principal.email if principal.is_service else self.verified_email(principal)
-        changes: dict[str, Any] = {}
-        if customer.meta.get("external_id") != principal.subject:
-            changes["metadata"] = {"external_id": principal.subject}
-        if email is not None and email != known and (known or principal.is_service or not customer.email):
-            changes["email"] = email
-        return changes, email if claim is not None and email != known else None
+    def _address(self, principal: Principal) -> str | None:
+        """Return the address that Stripe is to have: the back end's word counts."""
+        return principal.email if principal.is_service else self.verified_email(principal)
 
     async def withhold_cards(self, customer: Customer, *, for_good: bool = False) -> None:
         """Keep the cards of whoever paid before from a user who has the customer by an unproved e-mail address.

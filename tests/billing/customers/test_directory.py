@@ -11,7 +11,8 @@ from gateway.auth.principal import Principal
 from gateway.billing.audit import ENTRIES, Action, AuditLog
 from gateway.billing.checkout.sessions import Sessions
 from gateway.billing.customers.directory import CustomerDesk, CustomerFilter, list_customers
-from gateway.billing.customers.service import CLAIMS, CUSTOMERS, Customers
+from gateway.billing.customers.profile import CLAIMS
+from gateway.billing.customers.service import CUSTOMERS, Customers
 from gateway.billing.user_errors import Rejected
 from gateway.db.database import Database
 from gateway.db.locks import user_lock

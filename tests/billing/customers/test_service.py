@@ -11,7 +11,8 @@ import structlog
 
 from gateway.auth.principal import Principal
 from gateway.billing.customers.linking import fulfil, give, release
-from gateway.billing.customers.service import CLAIMS, Customers
+from gateway.billing.customers.profile import CLAIMS
+from gateway.billing.customers.service import Customers
 from gateway.billing.subscriptions.exclusion import owner_lock
 from gateway.billing.user_errors import Rejected
 from gateway.db.tables import table_for

@@ -35,6 +35,8 @@ STARTED = {"shop", "world", "make_world", "sandbox_factory", "own_postgres"}
 """Fixtures and functions that start a gateway, or a server."""
 RESULTS = "results"
 """The file in a process's folder with a line for each mutant that was tried, and the test that killed it, if any."""
+CHECKED, AT_ONCE = "checked", 10
+"""The file there with how many are sure: what killed them has passed since without a mutant, for so many at once."""
 DONE, BROKEN, SPOILT = 0, 3, 4
 """How a process ends: all is tried; it could not run its tests; a mutant has left something behind that fails alone."""
 TOGETHER = 50
@@ -89,6 +91,7 @@ class Loop:
         self._running: dict[int, tuple[list[Job], float, str]] = {}
         self._killers: dict[str, list[str]] = {}
         self._spent: dict[int, list[str]] = {}
+        self._alone: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that are wanted."""
@@ -139,7 +142,8 @@ class Loop:
         gc.freeze()  # so that no collection in a fork copies what all share
         while jobs or self._running:
             if jobs and len(self._running) < self._workers:
-                self._start(session.config, [jobs.popleft() for _ in range(min(self._together, len(jobs)))])
+                together = 1 if jobs[0][1] in self._alone else min(self._together, len(jobs))
+                self._start(session.config, [jobs.popleft() for _ in range(together)])
             else:
                 jobs.extendleft(reversed(self._reap()))
 
@@ -227,18 +231,29 @@ class Loop:
         self._running[pid] = (jobs, time.monotonic() + PATIENCE, folder)
 
     def _try(self, config: pytest.Config, jobs: list[Job], folder: str) -> int:
-        """Try mutants one after the other. That one is killed counts where the test passes without it, here and now."""
+        """Try mutants one after the other. One that is killed counts where the test then passes without it."""
         _own_folder(config, folder)
         self._folder = folder
-        for place, (seconds, mutant, tests) in enumerate(jobs):
-            resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + SECONDS + TIMES * seconds), -1))
+        killers: dict[str, None] = {}
+        for place, (seconds, mutant, tests) in enumerate(jobs, 1):
+            self._allow(seconds)
             self._mutant, self._is_alone = mutant, len(jobs) == 1
-            killers = [test for test in self._killers.get(_function_of(mutant), ()) if test in tests]
-            killer = self._first_to_fail([*killers, *(test for test in tests if test not in killers)], mutant)
-            if killer and place and self._first_to_fail([killer], ""):
-                return SPOILT
+            known = [test for test in self._killers.get(_function_of(mutant), ()) if test in tests]
+            killer = self._first_to_fail([*known, *(test for test in tests if test not in known)], mutant)
             self._write(killer)
+            killers |= {killer: None} if killer else {}
+            if not self._is_alone and (place % AT_ONCE == 0 or place == len(jobs)):
+                self._allow(self._budget)
+                if any(self._first_to_fail([test], "") for test in killers):
+                    return SPOILT
+                killers.clear()
+                Path(folder, CHECKED).write_text(str(place))
         return DONE
+
+    @staticmethod
+    def _allow(seconds: float) -> None:
+        """Have the process end where it takes far longer than its tests should."""
+        resource.setrlimit(resource.RLIMIT_CPU, (int(time.process_time() + SECONDS + TIMES * seconds), -1))
 
     def _first_to_fail(self, tests: list[str], mutant: str) -> str:
         """Run tests until one fails on a mutant, and return that one."""
@@ -301,14 +316,17 @@ class Loop:
             os.killpg(pid, signal.SIGKILL)  # what its tests have left
         results = Path(folder, RESULTS)
         tried = [line.split("\t") for line in results.read_text().splitlines()] if results.exists() else []
+        checked = Path(folder, CHECKED)
+        sure = len(tried) if len(jobs) == 1 else int(checked.read_text()) if checked.exists() else 0
         shutil.rmtree(folder, ignore_errors=True)
-        for mutant, killer in tried:
+        for mutant, killer in tried[:sure]:
             self._note_killer(mutant, killer)
             self._tell(mutant, KILLED if killer else SURVIVED)
-        rest, ended = jobs[len(tried) :], os.waitstatus_to_exitcode(status)
+        unsure, rest, ended = jobs[sure : len(tried)], jobs[len(tried) :], os.waitstatus_to_exitcode(status)
+        self._alone.update(mutant for _, mutant, _ in unsure)
         if rest and ended != SPOILT:
             self._tell(rest.pop(0)[1], TIMEOUT if ended < 0 else SURVIVED)
-        return rest
+        return [*unsure, *rest]
 
 
 class Reached:

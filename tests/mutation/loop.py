@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
-from itertools import groupby
+from itertools import groupby, zip_longest
 from multiprocessing import forkserver
 from pathlib import Path
 from typing import Any
@@ -28,7 +28,7 @@ import pytest
 from mutmut.mutation.trampoline import set_mutant_under_test
 from mutmut.state import state
 from mutmut.utils.format_utils import mangled_name_from_mutant_name
-from places import Lines
+from places import Lines, Reached
 
 KILLED, SURVIVED, NO_TESTS, TIMEOUT = "killed", "survived", "no tests", "timeout"
 STARTED = {"shop", "world", "make_world", "sandbox_factory", "own_postgres"}
@@ -37,6 +37,8 @@ RESULTS = "results"
 """The file in a process's folder with a line for each mutant that was tried, and the test that killed it, if any."""
 CHECKED, AT_ONCE = "checked", 10
 """The file there with how many are sure: what killed them has passed since without a mutant, for so many at once."""
+FAILING = "failing"
+"""The file there with the tests that fail without a mutant by now, and are not run any more."""
 DONE, BROKEN, SPOILT = 0, 3, 4
 """How a process ends: all is tried; it could not run its tests; a mutant has left something behind that fails alone."""
 TOGETHER = 50
@@ -45,6 +47,8 @@ SECONDS, TIMES = 5, 5
 """The CPU that a mutant may take before it counts as one that runs for ever: so many times its tests', and this."""
 PATIENCE = 20
 """Seconds without any CPU after which a process is given up."""
+FRESH = 120
+"""Seconds for which all tests pass that hold some minutes: later a mutant alone is tried with those that still do."""
 REMEMBERED = 3
 """So many tests that killed the last mutants of a function are run first on its next one."""
 
@@ -92,6 +96,8 @@ class Loop:
         self._killers: dict[str, list[str]] = {}
         self._spent: dict[int, list[str]] = {}
         self._alone: set[str] = set()
+        self._fresh_until = time.monotonic() + FRESH
+        self._failing: set[str] = set()
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Keep the tests that are wanted."""
@@ -169,7 +175,7 @@ class Loop:
 
     # What is reached -------------------------------------------------------------------------------------------
 
-    def _reaches(self, config: pytest.Config) -> tuple["Reached", dict[str, float]]:
+    def _reaches(self, config: pytest.Config) -> tuple[Reached, dict[str, float]]:
         """Return what the tests reach, and what each test takes.
 
         A file of tests is run again when it has changed since; so are all after `.mutants-reach` was deleted.
@@ -224,6 +230,7 @@ class Loop:
     # One mutant ------------------------------------------------------------------------------------------------
 
     def _start(self, config: pytest.Config, jobs: list[Job]) -> None:
+        jobs = [(took, mutant, [test for test in tests if test not in self._failing]) for took, mutant, tests in jobs]
         folder = tempfile.mkdtemp(prefix="mutant-")
         pid = os.fork()
         if pid == 0:
@@ -235,9 +242,12 @@ class Loop:
         _own_folder(config, folder)
         self._folder = folder
         killers: dict[str, None] = {}
-        for place, (seconds, mutant, tests) in enumerate(jobs, 1):
+        for place, (seconds, mutant, chosen) in enumerate(jobs, 1):
             self._allow(seconds)
-            self._mutant, self._is_alone = mutant, len(jobs) == 1
+            self._mutant, self._is_alone = "", len(jobs) == 1
+            is_late = self._is_alone and time.monotonic() > self._fresh_until
+            tests = self._that_pass(chosen) if is_late or mutant in self._alone else chosen
+            self._mutant = mutant
             known = [test for test in self._killers.get(_function_of(mutant), ()) if test in tests]
             killer = self._first_to_fail([*known, *(test for test in tests if test not in known)], mutant)
             self._write(killer)
@@ -249,6 +259,12 @@ class Loop:
                 killers.clear()
                 Path(folder, CHECKED).write_text(str(place))
         return DONE
+
+    def _that_pass(self, tests: list[str]) -> list[str]:
+        """Return the tests that pass without a mutant, and write down the others: some hold minutes after the start."""
+        failing = [test for test in tests if self._first_to_fail([test], "")]
+        Path(self._folder, FAILING).write_text("\n".join(failing))
+        return [test for test in tests if test not in failing]
 
     @staticmethod
     def _allow(seconds: float) -> None:
@@ -262,7 +278,7 @@ class Loop:
             forget()
         self._failed = False
         items = [self._items[test] for test in tests]
-        for item, following in zip(items, [*items[1:], None], strict=True):
+        for item, following in zip_longest(items, items[1:]):
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if self._failed:
                 item.session._setupstate.teardown_exact(None)
@@ -316,7 +332,8 @@ class Loop:
             os.killpg(pid, signal.SIGKILL)  # what its tests have left
         results = Path(folder, RESULTS)
         tried = [line.split("\t") for line in results.read_text().splitlines()] if results.exists() else []
-        checked = Path(folder, CHECKED)
+        checked, failing = Path(folder, CHECKED), Path(folder, FAILING)
+        self._failing.update(failing.read_text().splitlines() if failing.exists() else ())
         sure = len(tried) if len(jobs) == 1 else int(checked.read_text()) if checked.exists() else 0
         shutil.rmtree(folder, ignore_errors=True)
         for mutant, killer in tried[:sure]:
@@ -327,28 +344,6 @@ class Loop:
         if rest and ended != SPOILT:
             self._tell(rest.pop(0)[1], TIMEOUT if ended < 0 else SURVIVED)
         return [*unsure, *rest]
-
-
-class Reached:
-    """What the tests reach.
-
-    Args:
-        notes: of each file of tests the functions with the tests that reach them, and the lines that these run.
-    """
-
-    def __init__(self, notes: list[tuple[dict[str, list[str]], dict[str, Any]]]) -> None:
-        self._notes = notes
-
-    def of(self, function: str, digest: str, lines: range) -> list[str]:
-        """Return the tests that run one of some lines of a function: all that reach it, where that is not known."""
-        found = []
-        for reached, noted in self._notes:
-            known = noted.get(function)
-            if lines.start == 0 or not known or known["of"] != digest:
-                found += reached.get(function, [])
-            else:
-                found += dict.fromkeys(test for line in lines for test in known["at"].get(str(line), ()))
-        return found
 
 
 def _cpu_of(pid: int) -> list[str]:

@@ -130,3 +130,25 @@ class Lines:
                 start, end = (bisect_left(numbers, function.first + more) for more in (0, len(function.lines)))
                 if start < end:
                     yield name, function.digest, [number - function.first for number in numbers[start:end]]
+
+
+class Reached:
+    """What the tests reach.
+
+    Args:
+        notes: of each file of tests the functions with the tests that reach them, and the lines that these run.
+    """
+
+    def __init__(self, notes: list[tuple[dict[str, list[str]], dict[str, Any]]]) -> None:
+        self._notes = notes
+
+    def of(self, function: str, digest: str, lines: range) -> list[str]:
+        """Return the tests that run one of some lines of a function: all that reach it, where that is not known."""
+        found = []
+        for reached, noted in self._notes:
+            known = noted.get(function)
+            if lines.start == 0 or not known or known["of"] != digest:
+                found += reached.get(function, [])
+            else:
+                found += dict.fromkeys(test for line in lines for test in known["at"].get(str(line), ()))
+        return found

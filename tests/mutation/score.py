@@ -205,8 +205,9 @@ class Notes:
         self.save()
 
     def save(self) -> None:
-        self._path.write_bytes(orjson.dumps(self.results, option=orjson.OPT_APPEND_NEWLINE))
-        self._unsaved = 0
+        new, self._unsaved = self._path.with_suffix(".new"), 0
+        new.write_bytes(orjson.dumps(self.results, option=orjson.OPT_APPEND_NEWLINE))
+        new.replace(self._path)  # a run that is ended here leaves the one or the other
 
 
 def _keeps_decorators(node: libcst.CSTNode) -> bool:
@@ -334,7 +335,7 @@ def report(notes: Notes, modules: Collection[str]) -> bool:
     text.append(f"\n{'module':40}" + "".join(f"{name:>11}" for name in COLUMNS) + f"{'score':>9}")
     for module, row in [*sorted(table.items()), ("all", sum(table.values(), Counter()))]:
         text.append(f"{module:40}" + "".join(f"{row[name]:>11}" for name in COLUMNS) + f"{score(row):>8.1f}%")
-    tell("\n".join(text))
+    print("\n".join(text), flush=True)  # noqa: T201 - a report
     write_scores(table)
     return all(score(row) >= NEEDED for row in table.values()) and not gone and not missing
 
@@ -363,10 +364,6 @@ def score(row: Counter[str]) -> float:
     """Return the percent of the mutants that are killed; what was not tried counts as what has survived."""
     counted = row["mutants"] - row["equivalent"]
     return 100 * row["killed"] / counted if counted else 100.0
-
-
-def tell(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - a report
 
 
 def main() -> int:

@@ -282,7 +282,7 @@ class Sessions:
             await self._mirror.refresh(self._stripe, "checkout.session", id)
         return await self.get(id)
 
-    async def refresh_throttled(self, id: str, status: str = "open") -> None:
+    async def refresh_throttled(self, id: str, status: str) -> None:
         """Read a session from Stripe, or share the reading of the last second. A failure is logged and borne.
 
         Args:

@@ -25,6 +25,7 @@ def refused(held: dict[str, str], *prices: str) -> list[tuple[str, str]]:
     cart = Cart(tuple((CATALOG.prices[each], Line(each)) for each in prices), None)
     found = conflicts(cart, held, CATALOG)
     assert {problem.code.name for problem in found} <= {"ALREADY_SUBSCRIBED"}
+    assert all(("sub_sched_" in each.message) != ("changeSubscription" in each.message) for each in found)
     return [(problem.field or "", problem.message.split("(")[1].split(")")[0]) for problem in found]
 
 

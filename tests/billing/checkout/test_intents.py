@@ -22,5 +22,8 @@ def request(key):
 async def test_the_same_key_of_the_same_buyer_finds_the_same_intent(runtime):
     sessions = Sessions(runtime.mirror, None)
     first = await sessions.create_intent(GUEST, request("a-guest"))
-    assert (await sessions.create_intent(GUEST, request("a-guest"))).id == first.id
-    assert (await sessions.create_intent("user:ada", request("a-guest"))).id != first.id
+    other = await sessions.create_intent("user:ada", request("a-guest"))
+    another = await sessions.create_intent(GUEST, request("another"))
+    assert len({first.id, other.id, another.id}) == 3
+    for scope, key, known in ((GUEST, "a-guest", first), ("user:ada", "a-guest", other), (GUEST, "another", another)):
+        assert (await sessions.create_intent(scope, request(key))).id == known.id

@@ -265,8 +265,8 @@ async def test_readings_of_one_second_are_shared(sessions, fill, scripted):
     scripted.answer("GET", f"{PATH}/cs_1", at_stripe(status="complete"))
     scripted.answer("GET", f"{PATH}/cs_2", at_stripe("cs_2"))
     await fill(row(), row("cs_2"))
-    await asyncio.gather(*(sessions.refresh_throttled(name) for name in ("cs_1", "cs_1", "cs_2")))
-    await sessions.refresh_throttled("cs_1")
+    await asyncio.gather(*(sessions.refresh_throttled(name, "open") for name in ("cs_1", "cs_1", "cs_2")))
+    await sessions.refresh_throttled("cs_1", "open")
     assert sorted(call[1][-4:] for call in scripted.calls) == ["cs_1", "cs_2"]
     assert (await sessions.get("cs_1")).status == "complete"
     await sessions.refresh_throttled("cs_1", "complete")  # since that reading it has become complete
@@ -279,7 +279,7 @@ async def test_after_the_pause_it_is_read_again(mirror, stripe, fill, scripted):
     await fill(row())
 
     async def readings() -> int:
-        await sessions.refresh_throttled("cs_1")
+        await sessions.refresh_throttled("cs_1", "open")
         return len(scripted.calls)
 
     assert await readings() == 1
@@ -290,7 +290,7 @@ async def test_a_reading_that_fails_is_borne(sessions, fill, scripted):
     scripted.answer("GET", f"{PATH}/cs_1", {"error": {"type": "api_error", "message": "no"}}, status=500)
     await fill(row())
     with structlog.testing.capture_logs() as logs:
-        await sessions.refresh_throttled("cs_1")
+        await sessions.refresh_throttled("cs_1", "open")
     assert [(each["event"], each["session"], each["error"] != "None") for each in logs if "session" in each] == [
         ("checkout.refresh_failed", "cs_1", True)
     ]

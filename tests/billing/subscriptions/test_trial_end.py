@@ -85,6 +85,13 @@ SOLD = snapshot(
     price("export", "small", unit_amount=900, currency_options={"eur": {"unit_amount": 9900}}),
 )  # fmt: skip
 ITEM = {"id": "si_1", "quantity": 1}
+HOUR = 1 / 24
+"""In days; so much more than the catalogue gives is no gift yet."""
+
+
+def nothing(**columns):
+    """A trial of nothing yet."""
+    return state(status="trialing", **columns)
 
 
 @pytest.mark.parametrize(
@@ -105,12 +112,24 @@ ITEM = {"id": "si_1", "quantity": 1}
         (trying(end=0), [{**ITEM, "price": "smaller"}], None),
         (trying(price_id="tried"), [{**ITEM, "price": "smaller"}], None),  # the catalogue's own trial, of 14 days
         (trying(price_id="tried", end=12), [{**ITEM, "price": "smaller"}], 12),  # which the seller has made longer
+        (trying(price_id="tried", end=11 + HOUR), [{**ITEM, "price": "smaller"}], None),  # the catalogue's still
+        (trying(price_id="tried", end=11 + 1.5 * HOUR), [{**ITEM, "price": "smaller"}], 11 + 1.5 * HOUR),
+        (
+            trying(trial_start=at(-0.5), end=0.3),
+            [{**ITEM, "price": "smaller"}],
+            0.3,
+        ),  # shorter than any of the catalogue
+        (nothing(trial_start=at(-0.5), trial_end=at(0.3)), [{"price": "free", "quantity": 1}], 0.3),
         (trying(price_id="gone"), [{**ITEM, "price": "smaller"}], None),
         (trying(), [{"id": "si_1", "deleted": True}], 11),
         (trying(price_id="free"), [{"id": "si_1", "deleted": True}], 11),
         (trying(), [{"price": "cent", "quantity": 1}], None),
         (trying(), [{"id": "si_1", "price": "as dear"}], 11),  # one of it
+        (trying(), [{"id": "si_1", "price": "week"}], 11),
         (trying(quantity=3), [{**ITEM, "price": "week", "quantity": 2}], 11),
+        (trying(quantity=3), [{**ITEM, "price": "week", "quantity": 3}], 11),
+        (trying(quantity=3), [{**ITEM, "price": "as dear", "quantity": 3}], 11),
+        (trying(quantity=0), [{**ITEM, "price": "as dear", "quantity": 2}], None),
         (trying(quantity=0), [{**ITEM, "price": "week", "quantity": 2}], None),
         (trying(currency="eur"), [{**ITEM, "price": "export"}], None),  # where it costs more
         (trying(currency="eur", price_id="export"), [{**ITEM, "price": "bigger"}], 11),
@@ -137,6 +156,7 @@ def dearer(by: str, price_id: str = "week"):
         (dearer("121400/7", "month"), [{**ITEM, "price": "as dear"}], None, None),
         (dearer("121400/7"), [{"id": "si_1", "deleted": True}], 11, ""),
         (dearer("121400/7", "month"), [{"id": "si_1", "deleted": True}], 11, ""),
+        (dearer("100", "free"), [{"id": "si_1", "deleted": True}], 11, None),
         (dearer("1/7", "month"), [{**ITEM, "price": "as dear"}], None, None),
         (dearer("-9", "month"), [{**ITEM, "price": "bigger"}], None, None),
         (dearer("1/0", "month"), [{**ITEM, "price": "as dear"}], 11, None),

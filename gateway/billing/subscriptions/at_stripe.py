@@ -153,11 +153,9 @@ class SubscriptionsAtStripe:
             return False
         paid, _ = await self._database.read(partial(paid_invoices, subscription_id=present.subscription.id))
         begun = min((item.current_period_start.timestamp() for item in present.items), default=0)
-        shares, now = (
-            kept_shares(paid),
-            [each for each in paid if any(line["period_end"] > begun for line in each.lines)],
-        )
-        return all(shares[each.id] == 1 for each in now)
+        now = [each.id for each in paid if any(line["period_end"] > begun for line in each.lines)]
+        shares = kept_shares(paid)
+        return all(shares[each] == 1 for each in now)
 
     async def is_disputed(self, present: SubscriptionState) -> bool:
         """Return whether a payment of a subscription's present is disputed and not decided, as far as it is known."""

@@ -284,7 +284,7 @@ PARTS = (
     Fault(
         "25",
         "an address that changed stays unknown",
-        ((f"{CUSTOMERS}/service.py", "if email is not None and email != known and (known", "if False and (known"),),
+        ((f"{CUSTOMERS}/profile.py", "if email is not None and email != known and (known", "if False and (known"),),
     ),
     Fault(
         "25",

@@ -94,10 +94,14 @@ class PostgresDatabases:
     def create(self) -> str:
         """Return the name of an empty, migrated database."""
         name = f"test_{uuid.uuid4().hex}"
-        if self._free:
-            self._run(f"ALTER DATABASE {self._free.pop()} RENAME TO {name}")
-        else:
-            self._run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        while self._free:
+            free = self._free.pop()
+            try:
+                self._run(f"ALTER DATABASE {free} RENAME TO {name}")
+                return name
+            except psycopg.errors.ObjectInUse:  # what another test has left running is there again
+                self._run(f"DROP DATABASE {free} WITH (FORCE)")
+        self._run(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return name
 
     @contextlib.contextmanager

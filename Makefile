@@ -188,7 +188,7 @@ faults: .venv/development
 held: .venv/development
 	@TMPDIR=$(RAM) $(BIN)/python tests/soak/audit_faults.py $(ARGS)
 
-# Puts faults of this repository's history back into a copy, and lets the simulation search for them.
+# Puts faults of this repository's history back, and lets the simulation search for them.
 search: .venv/development
 	@TMPDIR=$(RAM) $(BIN)/python tests/soak/search_faults.py $(ARGS)
 

@@ -1,29 +1,26 @@
 """Put faults of this repository's history back, and let the simulation search for each: `make search`.
 
-Each fault is the mechanism that fixes it, taken out of a copy of the tree. Histories are then played on that copy, one
-after the other from a seed, until one fails.
+Each fault is the mechanism that fixes it, taken out of the running program. Histories are then played, one after the
+other from a seed, until one fails that holds without the fault.
 
-    python tests/soak/search_faults.py [names of faults] [--seconds 600] [--together]
+    python tests/soak/search_faults.py [names of faults] [--seconds 600] [--from 1]
 """
 
 import argparse
-import os
-import re
-import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from harness.faults import Edits, copy_with, edited
-from harness.paths import ROOT
+from harness.faults import Edits, edited, running_with
+from harness.shared_caches import share_compiled_statements
+from harness.simulation.history import play, without_garbage
+from harness.simulation.scenes import open_scenes
+from harness.simulation.shop import Shop
 
-__all__ = ["FAULTS", "edited"]
+__all__ = ["FAULTS", "edited", "running_with"]
 
 
 @dataclass(frozen=True)
@@ -148,7 +145,7 @@ FAULTS = (
         "owner",
         "89dd55e",
         "whose a customer is by its metadata is not taken back",
-        (("runtime.py", "    owners.on_write,  #", "    #"),),
+        (("billing/customers/owners.py", "    if not named:\n", "    if named is not None:\n"),),
     ),
     Fault(
         "a jump",
@@ -356,118 +353,23 @@ FAULTS = (
 _ROW = "| {0.name} | {0.commit} | {0.what} | {1} | {2} | {3:.0f} | {4} |"
 
 
-@dataclass
-class Search:
-    """Plays histories on a tree, one after the other, from a seed.
-
-    Attributes:
-        tree: where the gateway and its tests are.
-        seed: the next one.
-        took: seconds of CPU until now.
-    """
-
-    tree: Path
-    seed: int
-    took: float = 0.0
-
-    def run(self, seconds: float) -> tuple[int, str] | None:
-        """Play until a history fails; its seed and what it said; None when none did in so many seconds.
-
-        Raises:
-            SystemExit: the simulation broke off.
-        """
-        while self.took < seconds:
-            done = _simulate(self.tree, "--from", str(self.seed), "--seconds", str(seconds - self.took))
-            played = re.findall(r"^(\d+) histories from \d+ in ([\d.]+) s", done.stdout, re.MULTILINE)
-            if not played:
-                raise SystemExit(f"{self.tree}: the simulation broke off\n{done.stdout[-3000:]}{done.stderr[-3000:]}")
-            self.seed, self.took = self.seed + int(played[-1][0]), self.took + float(played[-1][1])
-            for seed, said in re.findall(r"^SEED=(\d+): (.*)$", done.stdout, re.MULTILINE):
-                return int(seed), said
-        return None
-
-
-def _simulate(tree: Path, *given: str) -> "subprocess.CompletedProcess[str]":
-    command, path = [sys.executable, "-m", "harness.simulation", *given], os.pathsep.join([str(tree), f"{tree}/tests"])
-    environment = {**os.environ, "PYTHONPATH": path}
-    return subprocess.run(command, cwd=tree / "tests", env=environment, capture_output=True, text=True, check=False)
-
-
-def _problem(tree: Path, seed: int) -> str | None:
-    """Return what does not hold in one history; None when everything does.
-
-    Raises:
-        SystemExit: the simulation broke off.
-    """
-    done = _simulate(tree, "--seed", str(seed))
-    said = re.findall(rf"^SEED={seed}: (.*)$", done.stdout, re.MULTILINE)
-    if not said:
-        raise SystemExit(f"{tree}: the simulation broke off\n{done.stderr[-3000:]}")
-    return said[-1] if done.returncode else None
-
-
-def search(fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
-    """Play histories on a copy with a fault; whether one failed that does not without it, and the row of the table.
+def search(shop: Shop, fault: Fault, first: int, seconds: float) -> tuple[bool, str]:
+    """Play histories with a fault; whether one failed that does not without it, and the row of the table.
 
     Args:
+        shop: in which they are played.
         fault: what is put back.
         first: the first history.
         seconds: of CPU, for all of them.
-
-    Raises:
-        SystemExit: the simulation broke off.
     """
-    with _copy(fault) as tree:
-        searching = Search(tree, first)
-        while found := searching.run(seconds):
-            if _problem(ROOT, found[0]) is None:
-                break
-    seed, problem = found or ("-", "-")
-    return found is not None, _ROW.format(fault, seed, searching.seed - first, searching.took, problem[:160])
-
-
-def search_together(faults: Sequence[Fault], first: int, seconds: float) -> Iterator[tuple[bool, str]]:
-    """Play histories on a copy with many faults at once, so that all are searched for at the price of one.
-
-    Whenever a history fails, it is played with each of them alone, and without any. Those that fail it are found, and
-    taken out of the copy. A fault that another one hides is found later than alone, or never.
-
-    Args:
-        faults: what is put back.
-        first: the first history.
-        seconds: of CPU, for all of them; without the tries of each alone.
-
-    Yields:
-        as `search` returns it, of each fault; first those that are found.
-
-    Raises:
-        SystemExit: the simulation broke off.
-    """
-    left, begun, took = list(faults), first, 0.0
-    while left and took < seconds:
-        with _copy(*left) as tree:
-            searching = Search(tree, first, took)
-            found = searching.run(seconds)
-        first, took = searching.seed, searching.took
-        if found is None or _problem(ROOT, found[0]) is not None:
-            continue
-        for fault in tuple(left):
-            with _copy(fault) as tree:
-                problem = _problem(tree, found[0])
-            if problem is not None:
-                left.remove(fault)
-                yield True, _ROW.format(fault, found[0], first - begun, took, problem[:160])
-    for fault in left:
-        yield False, _ROW.format(fault, "-", first - begun, took, "-")
-
-
-@contextmanager
-def _copy(*faults: Fault) -> Iterator[Path]:
-    """Yield a copy of the tree with some faults in it."""
-    all_of_them = Fault("together", "", "", tuple(edit for fault in faults for edit in fault.edits))
-    with tempfile.TemporaryDirectory(prefix="gateway-fault-") as name:
-        copy_with(all_of_them, Path(name))
-        yield Path(name)
+    began, seed = time.process_time(), first
+    while (took := time.process_time() - began) < seconds:
+        with running_with(fault):
+            problem = play(shop, seed).problem
+        seed += 1
+        if problem is not None and play(shop, seed - 1).problem is None:
+            return True, _ROW.format(fault, seed - 1, seed - first, time.process_time() - began, problem[:160])
+    return False, _ROW.format(fault, "-", seed - first, took, "-")
 
 
 def main() -> int:
@@ -476,19 +378,16 @@ def main() -> int:
     parser.add_argument("faults", nargs="*", help="their names; all without")
     parser.add_argument("--seconds", type=float, default=600, help="of CPU, that each is searched at most")
     parser.add_argument("--from", type=int, default=1, dest="first", metavar="SEED")
-    parser.add_argument("--jobs", type=int, default=1)
-    parser.add_argument("--together", action="store_true", help="put them back at once, and search for all at a time")
     given = parser.parse_args()
     chosen = [fault for fault in FAULTS if not given.faults or fault.name in given.faults]
+    share_compiled_statements()
     print("| fault | fixed by | what was put back | seed | histories | seconds | the simulation says |")
     print("|---|---|---|---|---|---|---|", flush=True)
     found = 0
-    with ThreadPoolExecutor(given.jobs) as pool:
-        for was_found, row in (
-            search_together(chosen, given.first, given.seconds)
-            if given.together
-            else pool.map(lambda fault: search(fault, given.first, given.seconds), chosen)
-        ):
+    with without_garbage():
+        shop = open_scenes()
+        for fault in chosen:
+            was_found, row = search(shop, fault, given.first, given.seconds)
             print(row, flush=True)
             found += was_found
     print(f"\n{found} of {len(chosen)} found")

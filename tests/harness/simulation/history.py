@@ -3,12 +3,14 @@
 import asyncio
 import gc
 import logging
+import os
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
+from unittest import mock
 
 import httpx
 import sqlalchemy as sa
@@ -67,7 +69,7 @@ class Outcome:
 
 @contextmanager
 def without_garbage() -> Iterator[None]:
-    """Look for garbage once in some dozens of histories, and keep their logs to themselves."""
+    """Look for garbage once in some dozens of histories, keep their logs to themselves, and hide the environment."""
     thresholds, configured = gc.get_threshold(), structlog.get_config()
     gc.collect()
     gc.freeze()
@@ -76,7 +78,8 @@ def without_garbage() -> Iterator[None]:
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     logging.disable(logging.CRITICAL)
     try:
-        yield
+        with mock.patch.dict(os.environ, clear=True):  # every client of httpx reads all of it for proxies
+            yield
     finally:
         logging.disable(logging.NOTSET)
         stripe._util.logfmt = tell_of_call
@@ -173,7 +176,7 @@ async def _drain(queue: LeaseQueue) -> int:
     Raises:
         Lost: something still is.
     """
-    rows = sa.select(queue.key, queue.due_at).where(queue.scope)
+    rows = _dues(queue.key, queue.due_at, queue.scope)
     before = await queue.database.read(lambda connection: connection.execute(rows).all())
     if (claimed := await queue.drain()) and "status" in queue.key.table.c:  # what is due by what is written may be new
         left = queue.due(queue.now()).where(queue.scope, queue.key.in_([key for key, _ in before]))
@@ -181,6 +184,12 @@ async def _drain(queue: LeaseQueue) -> int:
             if (found[queue.key.name], found[queue.due_at.name]) not in before:  # otherwise its moment has come since
                 raise Lost(f"the queue {queue.name} was taken for empty, and {found[queue.key.name]} is due")
     return claimed
+
+
+@lru_cache
+def _dues(key: sa.Column[Any], due_at: sa.Column[Any], scope: sa.ColumnElement[bool]) -> sa.Select[Any]:
+    """Return the query of the rows of a queue, which takes longer to make than to run."""
+    return sa.select(key, due_at).where(scope)
 
 
 async def _wait_for_next(it: Process, queues: list[LeaseQueue]) -> bool:

@@ -11,7 +11,6 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, ContextVar, copy_context
 from typing import Any
-from unittest import mock
 
 import time_machine
 
@@ -217,8 +216,7 @@ def simulated(seed: int, epoch: int = EPOCH) -> Iterator[SimulatedLoop]:
     chance = _Chance(seed)
     really = os.urandom, random._urandom, time.monotonic, random.getstate()  # type: ignore[attr-defined]
     asyncio.set_event_loop(loop)
-    no_environment = mock.patch.dict(os.environ, clear=True)  # every client of httpx reads all of it for proxies
-    with no_environment, time_machine.travel(epoch, tick=False) as traveller:
+    with time_machine.travel(epoch, tick=False) as traveller:
         traveller.time_ns = loop.time_ns  # type: ignore[method-assign]
         os.urandom = random._urandom = chance.randbytes  # type: ignore[attr-defined]
         time.monotonic = loop.time

@@ -237,7 +237,7 @@ class Game:
                 answer = (await client.post(f"http://127.0.0.1:{port}/graphql", json=body)).json()
                 if not answer.get("errors"):
                     break
-                assert answer["errors"][0]["extensions"]["code"] == "DATABASE_UNAVAILABLE", answer
+                assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE", answer
                 may_be_done = True
             except (httpx.TransportError, ValueError) as error:
                 may_be_done |= not isinstance(error, httpx.ConnectError)

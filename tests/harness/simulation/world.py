@@ -119,6 +119,8 @@ class World:
         process = self._processes[name] = Process(
             self.settings, crossings, servers, self.shop.database.engines, background=background
         )
+        if not background:
+            process.runtime.clock.follow(self.stripe.sandbox.clock.ahead)  # which it has no task to look for
         self.tell(f"{name} starts")
         return process
 

@@ -398,6 +398,7 @@ async def test_what_costs_nothing_at_first_is_had_without_a_card(chromium, gener
         assert [each["amount_paid"] for each in generous.stripe("GET", "/v1/invoices")["data"]] == [0, 0, 0, 0]
 
         generous.client.post(f"{generous.stripe_url}/_sandbox/clock/advance", json={"by": 15 * 86_400})
+        generous.eventually(lambda: len(generous.rows("subscription", status="paused")), 2)
         await page.get_by_test_id("sign-out").click()
         await sign_in(page, generous, ADA)
         await expect(page.get_by_test_id("status")).to_have_text("paused")
